@@ -1,0 +1,212 @@
+# shellcheck shell=bash
+# What the servers share: the set's folder, ports and secrets; starting, recognising and stopping processes.
+# Sourced by eng/services, which sets: here, root.
+
+say() { echo "services: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+servers=(epmd rabbitmq postgres ceph-mon ceph-osd radosgw) # in the order of starting
+
+# use_set NAME: fixes the set's folder and ports.
+use_set() {
+  name=$1
+  [[ $name =~ ^[a-z][a-z0-9-]{0,31}$ ]] || die "a set's name is lower-case letters, digits and dashes, not '$name'"
+  data=${PIPELINE_LOCAL:-$root/.local}/$name
+  local base made=''
+  [ ! -s "$data/base" ] || made=$(<"$data/base")
+  case $name in
+    run) base=17000 ;;
+    test) base=18000 ;;
+    bench) base=19000 ;;
+    *) base=${made:-${PIPELINE_PORT_BASE:-}} ;;
+  esac
+  base=${PIPELINE_PORT_BASE:-$base}
+  [ -n "$base" ] || die "set '$name' has no ports of its own: give PIPELINE_PORT_BASE"
+  [[ $base =~ ^[0-9]{4,5}$ ]] && [ "$base" -ge 1024 ] && [ "$base" -le 65436 ] || die "PIPELINE_PORT_BASE is no port with 100 after it: $base"
+  # Ceph's monitor map holds its port, so a set stays where it was made.
+  [ "${made:-$base}" = "$base" ] || die "set '$name' was made for ports from $made: use those, or eng/services down $name --wipe"
+  declare -gA port=(
+    [base]=$base [amqp]=$((base + 1)) [management]=$((base + 2)) [prometheus]=$((base + 3)) [distribution]=$((base + 4))
+    [epmd]=$((base + 5)) [postgres]=$((base + 10)) [s3]=$((base + 20)) [mon]=$((base + 21)) [osd]=$((base + 22)) [publisher]=$((base + 80))
+  )
+}
+
+# One up or down of a set at a time. Started servers must not inherit descriptor 9, or the lock would live as long as they.
+lock_set() {
+  umask 077
+  mkdir -p "$data"/{pids,log}
+  exec 9>"$data/lock"
+  flock -n 9 || { say "waiting for another eng/services on set '$name'"; flock 9; }
+}
+
+# --- processes
+
+# A pid file counts only while that process works in the server's own folder: a pid may be stale or another's by now.
+owned_pid() {
+  local pid
+  pid=$(cat "$data/pids/$1" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] || return 1
+  if [ "$1" = postgres ]; then # root in a container may not look at another user's process; that user may
+    (cd "$data/$1" && as_postgres test "/proc/$pid/cwd" -ef .) || return 1
+  else
+    [ "/proc/$pid/cwd" -ef "$data/$1" ] || return 1
+  fi
+  echo "$pid"
+}
+running() { owned_pid "$1" >/dev/null; }
+
+# launch SERVER COMMAND...: starts it in its folder and in a session of its own, so that Ctrl-C in a terminal spares it.
+launch() {
+  local server=$1
+  shift
+  (cd "$data/$server" && exec setsid "$@" 9>&- </dev/null >>"$data/log/$server.out" 2>&1) &
+  echo $! >"$data/pids/$server"
+}
+
+# stop_server SERVER [SIGNAL]: asks, waits up to 20 s, then kills.
+stop_server() {
+  local pid
+  pid=$(owned_pid "$1") || { rm -f "$data/pids/$1"; return 0; }
+  kill -s "${2:-TERM}" "$pid" 2>/dev/null || true
+  for _ in {1..200}; do
+    running "$1" || break
+    sleep 0.1
+  done
+  if pid=$(owned_pid "$1"); then
+    say "$1 (pid $pid) did not stop in 20 s: killed"
+    kill -s KILL "$pid" 2>/dev/null || true
+  fi
+  rm -f "$data/pids/$1"
+}
+
+# wait_for SERVER SECONDS COMMAND...: until the command succeeds; fails early when the server has ended.
+wait_for() {
+  local server=$1 end=$((SECONDS + $2))
+  shift 2
+  until "$@"; do
+    running "$server" || { sleep 0.2; running "$server" || give_up "$server" "ended while starting"; }
+    [ "$SECONDS" -lt "$end" ] || give_up "$server" "did not answer in time"
+    sleep 0.1
+  done
+}
+give_up() {
+  say "$1 $2; the end of $data/log/$1.out:"
+  tail -n 15 "$data/log/$1.out" >&2 || true
+  exit 1
+}
+
+# --- ports
+
+listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# claim_ports SERVER PORT...: nobody else may be listening there.
+claim_ports() {
+  local server=$1 p
+  shift
+  for p; do
+    ! listening "$p" || die "port $p, which $server of set '$name' needs, is taken by something else$(holder "$p"). Stop that, or use another block: PIPELINE_PORT_BASE=PORT"
+  done
+}
+holder() {
+  command -v ss >/dev/null || return 0
+  ss -Hltnp "sport = :$1" 2>/dev/null | sed -n 's/.*users:((\(.*\)))$/ (\1)/p' | head -n 1
+}
+
+# http PORT PATH [USER:PASSWORD]: true if the answer is 200. Bash alone, so that curl need not be installed.
+http() {
+  local line auth=''
+  [ -z "${3:-}" ] || auth="Authorization: Basic $(printf %s "$3" | base64 -w0)"$'\r\n'
+  {
+    exec 3<>"/dev/tcp/127.0.0.1/$1" &&
+      printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n%s\r\n' "$2" "$auth" >&3 && read -r -t 5 -u 3 line
+  } 2>/dev/null || { exec 3>&-; return 1; }
+  exec 3>&-
+  [[ $line == HTTP/1.?\ 200* ]]
+}
+
+# --- secrets
+
+random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
+
+# Made once for each set; hexadecimal, so that they need no quoting in a URL, a connection string or SQL.
+load_secrets() {
+  if [ ! -s "$data/secrets" ]; then
+    local each
+    for each in admin workers publisher postgres postgres_workers postgres_publisher s3_key s3_secret cookie; do
+      echo "secret_$each=$(random 16)"
+    done >"$data/secrets.new"
+    mv "$data/secrets.new" "$data/secrets"
+  fi
+  # shellcheck source=/dev/null
+  . "$data/secrets"
+}
+
+# --- the whole set
+
+up_all() {
+  echo "${port[base]}" >"$data/base"
+  load_secrets
+  if ! rabbitmq_ready || ! postgres_ready || ! ceph_ready; then
+    install_missing
+    local part pids=() failed=''
+    for part in rabbitmq postgres ceph; do # each takes seconds, most of them waiting
+      "${part}_ready" || { "${part}_up" & pids+=($!); }
+    done
+    for part in "${pids[@]}"; do wait "$part" || failed=1; done
+    [ -z "$failed" ] || die "set '$name' is not up; eng/services status $name shows what is"
+  fi
+  write_env
+  say "set '$name' is up: RabbitMQ ${port[amqp]} (management http://127.0.0.1:${port[management]}), PostgreSQL ${port[postgres]}, S3 ${port[s3]}"
+}
+
+down_all() {
+  local i
+  for ((i = ${#servers[@]} - 1; i >= 0; i--)); do # backwards: without its OSD radosgw hangs for seconds
+    case ${servers[i]} in
+      postgres) stop_server postgres INT ;; # "fast": ends sessions; TERM would wait for the clients to leave
+      *) stop_server "${servers[i]}" ;;
+    esac
+  done
+  say "set '$name' is down"
+}
+
+status_all() {
+  local server pid state bad=0 where ready
+  for server in "${servers[@]}"; do
+    case $server in
+      epmd) where=${port[epmd]} ready='' ;;
+      rabbitmq) where=${port[amqp]} ready=rabbitmq_ready ;;
+      postgres) where=${port[postgres]} ready=postgres_ready ;;
+      ceph-mon) where=${port[mon]} ready='' ;;
+      ceph-osd) where=${port[osd]} ready='' ;;
+      radosgw) where=${port[s3]} ready=ceph_ready ;;
+    esac
+    pid=$(owned_pid "$server") || pid=-
+    if [ "$pid" = - ]; then state=down; elif ${ready:-listening "$where"}; then state=up; else state='not answering'; fi
+    [ "$state" = up ] || bad=1
+    printf '%-9s pid %-8s port %-6s %s\n' "$server" "$pid" "$where" "$state"
+  done
+  return "$bad"
+}
+
+write_env() {
+  local host=127.0.0.1
+  {
+    export_line ConnectionStrings__RabbitMq "amqp://workers:$secret_workers@$host:${port[amqp]}/pipeline"
+    export_line ConnectionStrings__Postgres "Host=$host;Port=${port[postgres]};Database=pipeline;Username=pipeline_workers;Password=$secret_postgres_workers"
+    export_line ConnectionStrings__Status "Host=$host;Port=${port[postgres]};Database=pipeline;Username=pipeline_publisher;Password=$secret_postgres_publisher"
+    export_line Storage__ServiceUrl "http://$host:${port[s3]}"
+    export_line Storage__Bucket pipeline-images
+    export_line Storage__Region us-east-1
+    export_line Storage__AccessKey "$secret_s3_key"
+    export_line Storage__SecretKey "$secret_s3_secret"
+    export_line Publisher__RabbitMq "amqp://publisher:$secret_publisher@$host:${port[amqp]}/pipeline"
+    export_line Publisher__Url "http://$host:${port[publisher]}"
+    export_line Management__Url "http://$host:${port[management]}"
+    export_line Management__Username admin
+    export_line Management__Password "$secret_admin"
+    export_line PIPELINE_PIDS_POSTGRES "$(owned_pid postgres)"
+    export_line PIPELINE_PIDS_RABBITMQ "$(owned_pid rabbitmq)"
+  } >"$data/env.new"
+  mv "$data/env.new" "$data/env"
+}
+export_line() { printf "export %s='%s'\n" "$1" "$2"; }

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# RabbitMQ (Debian's 3.10) with an epmd of its own: a shared one would outlive the set and be seen by other nodes.
+
+# Only an answer to the admin says that the users were loaded; listeners open after that.
+rabbitmq_ready() {
+  running rabbitmq && running epmd && listening "${port[amqp]}" &&
+    http "${port[management]}" /api/vhosts/pipeline "admin:${secret_admin:-$(. "$data/secrets" && echo "$secret_admin")}"
+}
+
+rabbitmq_up() {
+  local folder=$data/rabbitmq
+  running rabbitmq || {
+    claim_ports rabbitmq "${port[amqp]}" "${port[management]}" "${port[prometheus]}" "${port[distribution]}"
+    [ -e "$folder/ready" ] || rm -rf "$folder" # never finished a first start: begin anew
+    mkdir -p "$folder" "$data/epmd"
+    rabbitmq_configure
+  }
+  running epmd || {
+    claim_ports epmd "${port[epmd]}"
+    ERL_EPMD_ADDRESS=127.0.0.1 launch epmd epmd -port "${port[epmd]}"
+    wait_for epmd 20 listening "${port[epmd]}"
+  }
+  running rabbitmq || launch rabbitmq env "${rabbitmq_environment[@]}" "$rabbitmq_bin/rabbitmq-server"
+  wait_for rabbitmq 120 rabbitmq_ready
+  touch "$folder/ready"
+}
+
+# Paths are relative to the server's folder, so that spaces and long paths of a checkout do no harm.
+rabbitmq_environment=(
+)
+
+rabbitmq_configure() {
+  local folder=$data/rabbitmq user
+  rabbitmq_environment=(
+    HOME="$folder" # the Erlang cookie's place
+    ERL_EPMD_PORT="${port[epmd]}" ERL_EPMD_ADDRESS=127.0.0.1
+    RABBITMQ_NODENAME="pipeline-$name@localhost" RABBITMQ_DIST_PORT="${port[distribution]}"
+    RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_CONFIG_FILE=rabbitmq.conf RABBITMQ_ADVANCED_CONFIG_FILE=none
+    RABBITMQ_ENABLED_PLUGINS_FILE=enabled_plugins RABBITMQ_MNESIA_BASE=mnesia RABBITMQ_MNESIA_DIR=mnesia/node
+    RABBITMQ_LOG_BASE=../log RABBITMQ_LOGS=../log/rabbitmq.log RABBITMQ_GENERATED_CONFIG_DIR=generated
+    ERL_CRASH_DUMP=../log/rabbitmq.dump
+    RABBITMQ_ALLOW_INPUT=true # no wrapper: the pid that was started is the server's
+    # The node's own port on loopback too. No busy waiting: the cores are shared with the database and the workers.
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none"
+  )
+  [ -e "$folder/.erlang.cookie" ] || { echo "$secret_cookie" >"$folder/.erlang.cookie"; chmod 400 "$folder/.erlang.cookie"; }
+  echo '[rabbitmq_management,rabbitmq_prometheus,rabbitmq_consistent_hash_exchange,rabbitmq_shovel,rabbitmq_shovel_management].' >"$folder/enabled_plugins"
+  cat >"$folder/rabbitmq.conf" <<CONF
+listeners.tcp.default = 127.0.0.1:${port[amqp]}
+management.tcp.ip = 127.0.0.1
+management.tcp.port = ${port[management]}
+prometheus.tcp.ip = 127.0.0.1
+prometheus.tcp.port = ${port[prometheus]}
+load_definitions = definitions.json
+# Three sets may share a small machine; the defaults are 40 % of its memory and a log of 512 MB for quorum queues.
+vm_memory_high_watermark.absolute = 2GB
+raft.wal_max_size_bytes = 67108864
+log.console = false
+log.file.level = info
+CONF
+  # Users that come with the definitions replace the default "guest", which is then never made.
+  {
+    printf '{"vhosts":[{"name":"pipeline"}],"users":['
+    rabbitmq_user admin "$secret_admin" '"administrator"' && printf ,
+    rabbitmq_user workers "$secret_workers" && printf ,
+    rabbitmq_user publisher "$secret_publisher"
+    printf '],"permissions":['
+    for user in admin workers publisher; do
+      [ "$user" = admin ] || printf ,
+      printf '{"user":"%s","vhost":"pipeline","configure":".*","write":".*","read":".*"}' "$user"
+    done
+    printf ']}\n'
+  } >"$folder/definitions.json"
+}
+
+# RabbitMQ keeps base64(salt + sha256(salt + password)).
+rabbitmq_user() {
+  local salt hash
+  salt=$(random 4)
+  hash=$({ hex_to_bytes "$salt"; printf %s "$2"; } | sha256sum | cut -c1-64)
+  printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s]}' \
+    "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}"
+}
+# shellcheck disable=SC2059 # the format is the data
+hex_to_bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }
