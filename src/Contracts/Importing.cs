@@ -1,0 +1,28 @@
+namespace Pipeline.Contracts.Importing;
+
+/// <summary>
+/// Command: fetch a picture, check it, store its bytes and save it into a project. Not ordered; the save that it queues is.
+/// </summary>
+/// <remarks>
+/// Published to <c>import-image</c>, a queue of competing workers. Exactly one of <paramref name="SourceUrl"/> and
+/// <paramref name="UploadKey"/> is given. Its receipt is <c>applied</c> when the bytes are stored and the save is queued
+/// under <c>UUIDv5(CommandId, "save-image")</c>, or <c>rejected</c> with the reason when it is no acceptable picture.
+/// </remarks>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="ImageId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="SceneId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="SceneIndex">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="Slot">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="SourceUrl">http or https, up to 2,048 characters, on the public internet unless configured otherwise.</param>
+/// <param name="UploadKey">A key under <c>uploads/</c> where the publisher has put the bytes.</param>
+public sealed record ImportImage(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    string? SceneId,
+    int? SceneIndex,
+    int Slot,
+    string? SourceUrl,
+    string? UploadKey
+);

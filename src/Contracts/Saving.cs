@@ -1,0 +1,91 @@
+namespace Pipeline.Contracts.Saving;
+
+/// <summary>
+/// Command: put a stored picture into a project. The object must be in the store, or come there soon: until it is
+/// seen there, the picture is kept out of sight (<c>target-missing</c>).
+/// </summary>
+/// <inheritdoc cref="ILaneCommand" path="/remarks"/>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">A project that is not there yet is created, without scenes.</param>
+/// <param name="ImageId">Chosen by the sender; not all zeros. Saving the same picture again is <c>unchanged</c>.</param>
+/// <param name="SceneId">The scene it belongs to, up to 100 characters; null for a picture of the project itself.</param>
+/// <param name="SceneIndex">
+/// The scene's place, as an alternative to its id. Where both are given and disagree, the id wins and the receipt says so.
+/// </param>
+/// <param name="Slot">Place within the scene, 0 to 9,999; pictures are listed by slot, then by the order of saving.</param>
+/// <param name="ObjectKey">
+/// Key in the store: <c>projects/{projectId}/{imageId}/{sha256}.{png|jpg|gif|webp|avif}</c>.
+/// </param>
+/// <param name="Sha256">Of the bytes, 64 lower-case hexadecimal digits.</param>
+/// <param name="ContentType"><c>image/png</c>, <c>image/jpeg</c>, <c>image/gif</c>, <c>image/webp</c> or <c>image/avif</c>.</param>
+/// <param name="ByteLength">Bytes, 1 to 26,214,400 (25 MiB).</param>
+/// <param name="Width">Pixels, at least 1; width × height is at most 50,000,000.</param>
+/// <param name="Height">Pixels, at least 1.</param>
+public sealed record SaveImage(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    string? SceneId,
+    int? SceneIndex,
+    int Slot,
+    string ObjectKey,
+    string Sha256,
+    string ContentType,
+    long ByteLength,
+    int Width,
+    int Height
+) : ILaneCommand;
+
+/// <summary>Command, internal to the workers: an object that a saved picture waits for has been seen in the store.</summary>
+/// <inheritdoc cref="ILaneCommand" path="/remarks"/>
+/// <param name="CommandId">Derived from the image and its key.</param>
+/// <param name="ProjectId">The picture's project.</param>
+/// <param name="ImageId">The picture that waits.</param>
+/// <param name="ObjectKey">The key at which the object was seen.</param>
+public sealed record ConfirmObject(Guid CommandId, Guid ProjectId, Guid ImageId, string ObjectKey) : ILaneCommand;
+
+/// <summary>Message, internal to the workers: look in the store for the object of a picture that is kept out of sight.</summary>
+/// <param name="ProjectId">The picture's project.</param>
+/// <param name="ImageId">The picture that waits.</param>
+/// <param name="ObjectKey">The key to look for.</param>
+/// <param name="ByteLength">The size that the object should have, in bytes.</param>
+public sealed record VerifyObject(Guid ProjectId, Guid ImageId, string ObjectKey, long ByteLength);
+
+/// <summary>Event: the picture is committed, stored and shown in the project's document.</summary>
+/// <param name="CommandId">The command that showed it: a save, or the command that brought what the save waited for.</param>
+/// <param name="ProjectId">The project.</param>
+/// <param name="ProjectVersion">The project's version with this change.</param>
+/// <param name="ImageId">The picture.</param>
+/// <param name="ImageVersion">1 for a new picture; rises when its bytes are replaced.</param>
+/// <param name="SceneId">Its scene; null for a picture of the project itself.</param>
+/// <param name="Slot">Its place within the scene.</param>
+/// <param name="ObjectKey">Where the bytes are.</param>
+/// <param name="At">When it was committed, UTC.</param>
+public sealed record ImageSaved(
+    Guid CommandId,
+    Guid ProjectId,
+    long ProjectVersion,
+    Guid ImageId,
+    int ImageVersion,
+    string? SceneId,
+    int Slot,
+    string ObjectKey,
+    DateTimeOffset At
+);
+
+/// <summary>Event: the picture is kept, but not shown yet, because its scene or its object is missing.</summary>
+/// <inheritdoc cref="ImageSaved" path="/param"/>
+/// <param name="SceneIndex">The wanted scene's place, where the command named the scene so.</param>
+/// <param name="Reason">What it waits for: <c>scene</c>, <c>object</c> or <c>scene and object</c>.</param>
+public sealed record ImageUnplaced(
+    Guid CommandId,
+    Guid ProjectId,
+    long ProjectVersion,
+    Guid ImageId,
+    string? SceneId,
+    int? SceneIndex,
+    int Slot,
+    string ObjectKey,
+    string Reason,
+    DateTimeOffset At
+);

@@ -1,0 +1,30 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+
+namespace Pipeline.Wire;
+
+/// <summary>How types and ids are called on the wire. These names are the contract with services in any language.</summary>
+public static class WireNames
+{
+    /// <summary>The consistent-hash exchange behind every lane command's own exchange.</summary>
+    public const string LanesExchange = "project-lanes";
+
+    private static readonly ConcurrentDictionary<Type, string> Exchanges = new();
+
+    /// <summary>The exchange of a message type, which is also its AMQP <c>type</c>: <c>SaveImage</c> → <c>save-image</c>.</summary>
+    public static string ExchangeOf(Type message) =>
+        Exchanges.GetOrAdd(message, type => JsonNamingPolicy.KebabCaseLower.ConvertName(type.Name));
+
+    /// <inheritdoc cref="ExchangeOf(Type)"/>
+    public static string ExchangeOf<T>() => ExchangeOf(typeof(T));
+
+    /// <summary>The routing key of a project's commands and events: lower-case hexadecimal with hyphens.</summary>
+    public static string RoutingKeyOf(Guid projectId) => projectId.ToString("D");
+
+    /// <summary>The queue of a lane, two digits or more: <c>project-lane-07</c>.</summary>
+    /// <param name="lane">From 0 to the lane count less one.</param>
+    public static string LaneQueue(int lane) => $"project-lane-{lane:D2}";
+
+    /// <summary>MassTransit's name for a queue's dead letters.</summary>
+    public static string ErrorQueue(string queue) => queue + "_error";
+}
