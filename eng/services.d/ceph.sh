@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # secrets and ports are set in common.sh
 # S3: Ceph's RADOS Gateway over one monitor and one OSD. No authentication between the three, which listen on loopback only;
 # S3 itself asks for the key. All paths are relative to each process's folder: a Unix socket's path ends at 107 characters.
 
@@ -14,7 +15,7 @@ ceph_up() {
   ceph_configure
 
   # A gateway that lost its OSD or monitor hangs: start it again with them.
-  running ceph-osd && running ceph-mon || stop_server radosgw KILL
+  { running ceph-osd && running ceph-mon; } || stop_server radosgw KILL
   running ceph-mon || {
     claim_ports ceph-mon "${port[mon]}"
     [ -d "$data/ceph-mon/store/store.db" ] || ceph_create_monitor
@@ -43,16 +44,21 @@ ceph_osd_active() {
 ceph_create_monitor() {
   rm -rf "$data/ceph-mon/store"
   mkdir "$data/ceph-mon/store"
-  in_ceph monmaptool --create --clobber --fsid "$(ceph_id)" --addv a "[v2:127.0.0.1:${port[mon]}]" ../ceph-mon/monmap &&
-    in_ceph ceph-mon -c ../ceph.conf --mkfs -i a --monmap ../ceph-mon/monmap || ceph_failed "the monitor's store"
+  {
+    in_ceph monmaptool --create --clobber --fsid "$(ceph_id)" --addv a "[v2:127.0.0.1:${port[mon]}]" ../ceph-mon/monmap &&
+      in_ceph ceph-mon -c ../ceph.conf --mkfs -i a --monmap ../ceph-mon/monmap
+  } || ceph_failed "the monitor's store"
 }
 ceph_create_osd() {
   local id
   id=$(</proc/sys/kernel/random/uuid)
   rm -rf "$data/ceph-osd/store"
   mkdir "$data/ceph-osd/store"
-  in_ceph ceph -c ../ceph.conf osd new "$id" 0 && in_ceph ceph-osd -c ../ceph.conf -i 0 --mkfs --osd-uuid "$id" &&
-    in_ceph ceph -c ../ceph.conf osd crush add osd.0 1 root=default host=localhost || ceph_failed "the OSD's store"
+  {
+    in_ceph ceph -c ../ceph.conf osd new "$id" 0 &&
+      in_ceph ceph-osd -c ../ceph.conf -i 0 --mkfs --osd-uuid "$id" &&
+      in_ceph ceph -c ../ceph.conf osd crush add osd.0 1 root=default host=localhost
+  } || ceph_failed "the OSD's store"
 }
 ceph_create_user() {
   in_ceph radosgw-admin -c ../ceph.conf -n client.rgw user create --uid pipeline --display-name pipeline \
@@ -67,7 +73,7 @@ ceph_id() { # the cluster's id, made once from the set's secret
 }
 
 ceph_configure() {
-  local p=${port[mon]} quiet
+  local p=${port[mon]} port_osd=${port[osd]} quiet
   {
     cat <<CONF
 [global]
@@ -77,8 +83,8 @@ public network = 127.0.0.0/8
 public addr = 127.0.0.1
 cluster addr = 127.0.0.1
 ms bind msgr1 = false
-ms bind port min = ${port[osd]}
-ms bind port max = $((port[osd] + 7))
+ms bind port min = $port_osd
+ms bind port max = $((port_osd + 7))
 auth cluster required = none
 auth service required = none
 auth client required = none
@@ -90,7 +96,9 @@ run dir = .
 admin socket =
 pid file =
 crash dir = ../log
-log file = ../log/\$name.log
+log to file = false
+log to stderr = true
+err to stderr = true
 log max recent = 500
 # one disk, one copy: a development store
 osd pool default size = 1
@@ -111,7 +119,6 @@ CONF
     cat <<CONF
 [mon]
 mon data = ../ceph-mon/store
-mon tick interval = 1
 paxos propose interval = 0.05
 paxos min wait = 0.02
 mon osd nearfull ratio = .93

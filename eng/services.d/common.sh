@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What the servers share: the set's folder, ports and secrets; starting, recognising and stopping processes.
-# Sourced by eng/services, which sets: here, root.
+# Sourced by eng/services, which sets: root (the checkout), here (its folder eng).
+# shellcheck disable=SC2154 # root, here, and the secrets come from other files
 
 say() { echo "services: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -22,7 +23,9 @@ use_set() {
   esac
   base=${PIPELINE_PORT_BASE:-$base}
   [ -n "$base" ] || die "set '$name' has no ports of its own: give PIPELINE_PORT_BASE"
-  [[ $base =~ ^[0-9]{4,5}$ ]] && [ "$base" -ge 1024 ] && [ "$base" -le 65436 ] || die "PIPELINE_PORT_BASE is no port with 100 after it: $base"
+  if ! [[ $base =~ ^[0-9]{4,5}$ ]] || [ "$base" -lt 1024 ] || [ "$base" -gt 65436 ]; then
+    die "PIPELINE_PORT_BASE must be a port from 1024 to 65436, not '$base'"
+  fi
   # Ceph's monitor map holds its port, so a set stays where it was made.
   [ "${made:-$base}" = "$base" ] || die "set '$name' was made for ports from $made: use those, or eng/services down $name --wipe"
   declare -gA port=(
@@ -56,9 +59,10 @@ running() { owned_pid "$1" >/dev/null; }
 
 # launch SERVER COMMAND...: starts it in its folder and in a session of its own, so that Ctrl-C in a terminal spares it.
 launch() {
-  local server=$1
+  local server=$1 log=$data/log/$1.out
   shift
-  (cd "$data/$server" && exec setsid "$@" 9>&- </dev/null >>"$data/log/$server.out" 2>&1) &
+  [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 5000000 ] || mv "$log" "$log.1"
+  (cd "$data/$server" && exec setsid "$@" 9>&- </dev/null >>"$log" 2>&1) &
   echo $! >"$data/pids/$server"
 }
 
@@ -113,14 +117,12 @@ holder() {
 
 # http PORT PATH [USER:PASSWORD]: true if the answer is 200. Bash alone, so that curl need not be installed.
 http() {
-  local line auth=''
+  local answer='' auth=''
   [ -z "${3:-}" ] || auth="Authorization: Basic $(printf %s "$3" | base64 -w0)"$'\r\n'
-  {
-    exec 3<>"/dev/tcp/127.0.0.1/$1" &&
-      printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n%s\r\n' "$2" "$auth" >&3 && read -r -t 5 -u 3 line
-  } 2>/dev/null || { exec 3>&-; return 1; }
-  exec 3>&-
-  [[ $line == HTTP/1.?\ 200* ]]
+  answer=$({
+    exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'GET %s HTTP/1.0\r\nHost: localhost\r\n%s\r\n' "$2" "$auth" >&3 && timeout 5 cat <&3
+  } 2>/dev/null | tr -d '\0') || true
+  [[ $answer == HTTP/1.?\ 200* ]]
 }
 
 # --- secrets
@@ -170,6 +172,7 @@ down_all() {
 }
 
 status_all() {
+  [ ! -s "$data/secrets" ] || load_secrets
   local server pid state bad=0 where ready
   for server in "${servers[@]}"; do
     case $server in

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # data, here: see common.sh
 # Installs what is missing from Debian, and nothing but that: no service starts now or at the next boot, no package that is
 # there is upgraded, no PostgreSQL cluster is made, no file of the system's owner stays changed.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # secrets and paths are set in common.sh and install.sh
 # PostgreSQL 15. It refuses to run as root, so root runs it as Debian's user postgres. That user may have no way to a checkout
 # below /root, so the data folder is handed over open, as descriptor 7, and named /proc/self/fd/7.
 
@@ -15,14 +16,14 @@ postgres_up() {
   local folder=$data/postgres
   running postgres || {
     claim_ports postgres "${port[postgres]}"
-    [ -e "$folder/ready" ] || postgres_create # never finished a first start: begin anew
+    [ -e "$data/postgres.ready" ] || postgres_create # never finished a first start: begin anew
     # A postmaster.pid of a server that was killed names a pid that may be another's by now; owned_pid knows that ours is gone.
     rm -f "$folder/postmaster.pid"
     postgres_configure
     postgres_launch
   }
   wait_for postgres 120 postgres_ready
-  [ -e "$folder/ready" ] || { postgres_populate && touch "$folder/ready"; }
+  [ -e "$data/postgres.ready" ] || { postgres_populate && touch "$data/postgres.ready"; }
 }
 
 postgres_launch() {

@@ -1,17 +1,18 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154 # secrets and paths are set in common.sh and install.sh
 # RabbitMQ (Debian's 3.10) with an epmd of its own: a shared one would outlive the set and be seen by other nodes.
 
 # Only an answer to the admin says that the users were loaded; listeners open after that.
 rabbitmq_ready() {
   running rabbitmq && running epmd && listening "${port[amqp]}" &&
-    http "${port[management]}" /api/vhosts/pipeline "admin:${secret_admin:-$(. "$data/secrets" && echo "$secret_admin")}"
+    http "${port[management]}" /api/vhosts/pipeline "admin:$secret_admin"
 }
 
 rabbitmq_up() {
   local folder=$data/rabbitmq
   running rabbitmq || {
     claim_ports rabbitmq "${port[amqp]}" "${port[management]}" "${port[prometheus]}" "${port[distribution]}"
-    [ -e "$folder/ready" ] || rm -rf "$folder" # never finished a first start: begin anew
+    [ -e "$data/rabbitmq.ready" ] || rm -rf "$folder" # never finished a first start: begin anew
     mkdir -p "$folder" "$data/epmd"
     rabbitmq_configure
   }
@@ -22,13 +23,10 @@ rabbitmq_up() {
   }
   running rabbitmq || launch rabbitmq env "${rabbitmq_environment[@]}" "$rabbitmq_bin/rabbitmq-server"
   wait_for rabbitmq 120 rabbitmq_ready
-  touch "$folder/ready"
+  touch "$data/rabbitmq.ready"
 }
 
 # Paths are relative to the server's folder, so that spaces and long paths of a checkout do no harm.
-rabbitmq_environment=(
-)
-
 rabbitmq_configure() {
   local folder=$data/rabbitmq user
   rabbitmq_environment=(
@@ -81,5 +79,5 @@ rabbitmq_user() {
   printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s]}' \
     "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}"
 }
-# shellcheck disable=SC2059 # the format is the data
+# shellcheck disable=SC2059,SC2001 # the format is the data; sed's & has no like in this bash
 hex_to_bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }
