@@ -36,6 +36,9 @@ ceph_up() {
   [ -e "$data/ceph.ready" ] || ceph_create_user
 }
 
+# Backwards: without its OSD radosgw hangs for seconds.
+ceph_down() { stop_server radosgw; stop_server ceph-osd; stop_server ceph-mon; }
+
 in_ceph() { (cd "$data/radosgw" && timeout 60 "$@" 9>&- >>"$data/log/ceph-tools.out" 2>&1); }
 ceph_osd_active() {
   (cd "$data/ceph-osd" && timeout 10 ceph --admin-daemon osd.asok status 9>&- 2>/dev/null | grep -q '"state": "active"')

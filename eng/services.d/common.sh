@@ -12,11 +12,12 @@ servers=(epmd rabbitmq postgres ceph-mon ceph-osd radosgw) # in the order of sta
 use_set() {
   name=$1
   [[ $name =~ ^[a-z][a-z0-9-]{0,31}$ ]] || die "a set's name is lower-case letters, digits and dashes, not '$name'"
-  data=${PIPELINE_LOCAL:-$root/.local}/$name
+  data=$root/.local/$name
   local base made=''
   [ ! -s "$data/base" ] || made=$(<"$data/base")
   case $name in
     run) base=17000 ;;
+    run[2-9]) base=$((17000 + (${name#run} - 1) * 100)) ;;
     test) base=18000 ;;
     bench) base=19000 ;;
     *) base=${made:-${PIPELINE_PORT_BASE:-}} ;;
@@ -66,17 +67,17 @@ launch() {
   echo $! >"$data/pids/$server"
 }
 
-# stop_server SERVER [SIGNAL]: asks, waits up to 20 s, then kills.
+# stop_server SERVER [SIGNAL]: asks, waits up to 30 s, then kills.
 stop_server() {
   local pid
   pid=$(owned_pid "$1") || { rm -f "$data/pids/$1"; return 0; }
   kill -s "${2:-TERM}" "$pid" 2>/dev/null || true
-  for _ in {1..200}; do
+  for _ in {1..300}; do
     running "$1" || break
     sleep 0.1
   done
   if pid=$(owned_pid "$1"); then
-    say "$1 (pid $pid) did not stop in 20 s: killed"
+    say "$1 (pid $pid) did not stop in 30 s: killed"
     kill -s KILL "$pid" 2>/dev/null || true
   fi
   rm -f "$data/pids/$1"
@@ -161,13 +162,9 @@ up_all() {
 }
 
 down_all() {
-  local i
-  for ((i = ${#servers[@]} - 1; i >= 0; i--)); do # backwards: without its OSD radosgw hangs for seconds
-    case ${servers[i]} in
-      postgres) stop_server postgres INT ;; # "fast": ends sessions; TERM would wait for the clients to leave
-      *) stop_server "${servers[i]}" ;;
-    esac
-  done
+  local part
+  for part in rabbitmq postgres ceph; do "${part}_down" & done
+  wait
   say "set '$name' is down"
 }
 

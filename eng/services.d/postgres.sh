@@ -26,6 +26,8 @@ postgres_up() {
   [ -e "$data/postgres.ready" ] || { postgres_populate && touch "$data/postgres.ready"; }
 }
 
+postgres_down() { stop_server postgres INT; } # "fast": it ends the sessions; TERM would wait for the clients to leave
+
 postgres_launch() {
   local command=(env --chdir=/ "$postgres_bin/postgres" -D /proc/self/fd/7)
   [ "$(id -u)" != 0 ] || command=(setpriv --reuid=postgres --regid=postgres --clear-groups -- "${command[@]}")

@@ -26,6 +26,8 @@ rabbitmq_up() {
   touch "$data/rabbitmq.ready"
 }
 
+rabbitmq_down() { stop_server rabbitmq; stop_server epmd; } # 6 s, 5 of them the management plugin's statistics
+
 # Paths are relative to the server's folder, so that spaces and long paths of a checkout do no harm.
 rabbitmq_configure() {
   local folder=$data/rabbitmq user
