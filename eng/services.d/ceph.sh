@@ -17,7 +17,6 @@ ceph_up() {
   # A gateway that lost its OSD or monitor hangs: start it again with them.
   { running ceph-osd && running ceph-mon; } || stop_server radosgw KILL
   running ceph-mon || {
-    claim_ports ceph-mon "${port[mon]}"
     [ -d "$data/ceph-mon/store/store.db" ] || ceph_create_monitor
     launch ceph-mon ceph-mon -c ../ceph.conf -f -i a
   }
@@ -29,7 +28,6 @@ ceph_up() {
   # By the process itself: the monitor may still believe in the one before a crash, and radosgw would wait 15 s for that.
   wait_for ceph-osd 60 ceph_osd_active
   running radosgw || {
-    claim_ports radosgw "${port[s3]}"
     launch radosgw radosgw -c ../ceph.conf -f -n client.rgw
   }
   wait_for radosgw 90 http "${port[s3]}" /

@@ -20,9 +20,9 @@ use_set() {
     run[2-9]) base=$((17000 + (${name#run} - 1) * 100)) ;;
     test) base=18000 ;;
     bench) base=19000 ;;
-    *) base=${made:-${PIPELINE_PORT_BASE:-}} ;;
+    *) base='' ;;
   esac
-  base=${PIPELINE_PORT_BASE:-$base}
+  base=${PIPELINE_PORT_BASE:-${made:-$base}}
   [ -n "$base" ] || die "set '$name' has no ports of its own: give PIPELINE_PORT_BASE"
   if ! [[ $base =~ ^[0-9]{4,5}$ ]] || [ "$base" -lt 1024 ] || [ "$base" -gt 65436 ]; then
     die "PIPELINE_PORT_BASE must be a port from 1024 to 65436, not '$base'"
@@ -65,6 +65,7 @@ launch() {
   [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 5000000 ] || mv "$log" "$log.1"
   (cd "$data/$server" && exec setsid "$@" 9>&- </dev/null >>"$log" 2>&1) &
   echo $! >"$data/pids/$server"
+  disown # no word from the shell when it is killed
 }
 
 # stop_server SERVER [SIGNAL]: asks, waits up to 30 s, then kills.
@@ -103,12 +104,24 @@ give_up() {
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# claim_ports SERVER PORT...: nobody else may be listening there.
+# The ports that each process listens on; an OSD takes four of eight by itself.
+ports_of() {
+  case $1 in
+    rabbitmq) echo "${port[amqp]} ${port[management]} ${port[prometheus]} ${port[distribution]}" ;;
+    ceph-mon) echo "${port[mon]}" ;;
+    ceph-osd) ;;
+    radosgw) echo "${port[s3]}" ;;
+    *) echo "${port[$1]}" ;;
+  esac
+}
+
+# claim_ports SERVER...: nobody else may be listening where a server that is not running wants to.
 claim_ports() {
-  local server=$1 p
-  shift
-  for p; do
-    ! listening "$p" || die "port $p, which $server of set '$name' needs, is taken by something else$(holder "$p"). Stop that, or use another block: PIPELINE_PORT_BASE=PORT"
+  local server p
+  for server; do
+    running "$server" || for p in $(ports_of "$server"); do
+      ! listening "$p" || die "port $p, which $server of set '$name' needs, is taken by something else$(holder "$p"). Stop that, or use another block: PIPELINE_PORT_BASE=PORT"
+    done
   done
 }
 holder() {
@@ -146,10 +159,11 @@ load_secrets() {
 # --- the whole set
 
 up_all() {
-  echo "${port[base]}" >"$data/base"
   load_secrets
   if ! rabbitmq_ready || ! postgres_ready || ! ceph_ready; then
     install_missing
+    claim_ports "${servers[@]}"
+    echo "${port[base]}" >"$data/base"
     local part pids=() failed=''
     for part in rabbitmq postgres ceph; do # each takes seconds, most of them waiting
       "${part}_ready" || { "${part}_up" & pids+=($!); }
@@ -165,6 +179,7 @@ down_all() {
   local part
   for part in rabbitmq postgres ceph; do "${part}_down" & done
   wait
+  rm -f "$data/started-by-run"
   say "set '$name' is down"
 }
 

@@ -15,7 +15,6 @@ postgres_ready() { running postgres && "$postgres_bin/pg_isready" -q -h 127.0.0.
 postgres_up() {
   local folder=$data/postgres
   running postgres || {
-    claim_ports postgres "${port[postgres]}"
     [ -e "$data/postgres.ready" ] || postgres_create # never finished a first start: begin anew
     # A postmaster.pid of a server that was killed names a pid that may be another's by now; owned_pid knows that ours is gone.
     rm -f "$folder/postmaster.pid"

@@ -11,13 +11,11 @@ rabbitmq_ready() {
 rabbitmq_up() {
   local folder=$data/rabbitmq
   running rabbitmq || {
-    claim_ports rabbitmq "${port[amqp]}" "${port[management]}" "${port[prometheus]}" "${port[distribution]}"
     [ -e "$data/rabbitmq.ready" ] || rm -rf "$folder" # never finished a first start: begin anew
     mkdir -p "$folder" "$data/epmd"
     rabbitmq_configure
   }
   running epmd || {
-    claim_ports epmd "${port[epmd]}"
     ERL_EPMD_ADDRESS=127.0.0.1 launch epmd epmd -port "${port[epmd]}"
     wait_for epmd 20 listening "${port[epmd]}"
   }
