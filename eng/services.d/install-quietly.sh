@@ -35,11 +35,13 @@ if ! "${install[@]}"; then
   "${install[@]}"
 fi
 
-# What came with the install is for us alone: at the next boot it must not start by itself.
+# What came with the install is for us alone: at the next boot none of it starts by itself, under systemd or without.
+mapfile -t new < <(comm -13 <(echo "$before") <(installed))
+[ ${#new[@]} -gt 0 ] || exit 0
+files=$(dpkg -L "${new[@]}")
+sed -nE 's#^/etc/init\.d/##p' <<<"$files" | while read -r script; do update-rc.d "$script" disable || true; done
 if command -v systemctl >/dev/null; then
-  mapfile -t new < <(comm -13 <(echo "$before") <(installed))
-  dpkg -L "${new[@]}" 2>/dev/null | sed -nE 's#^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$#\2#p' | sort -u |
-    while read -r unit; do
-      [ "$(systemctl is-enabled "$unit" 2>/dev/null)" != enabled ] || systemctl disable "$unit" || true
-    done
+  sed -nE 's#^(/usr)?/lib/systemd/system/([^/@]+\.(service|socket|timer))$#\2#p' <<<"$files" | sort -u | while read -r unit; do
+    [ "$(systemctl is-enabled "$unit" 2>/dev/null)" != enabled ] || systemctl disable "$unit" || true
+  done
 fi
