@@ -1,0 +1,224 @@
+using System.Globalization;
+using System.Net;
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace Pipeline.Workers.Storage;
+
+/// <summary>The object store over the S3 API: AWS, Ceph, SeaweedFS and their like.</summary>
+internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimeProvider clock) : IImageStore
+{
+    // Two puts of one key at the same moment: S3 tells one of them to try again, and by then the other has ended.
+    private const int ConflictTries = 5;
+    private static readonly TimeSpan ConflictDelay = TimeSpan.FromMilliseconds(100);
+
+    private readonly S3Presigner _presigner = new(s3, options, clock);
+
+    public Task<PutOutcome> PutOnceAsync(
+        string key,
+        ReadOnlyMemory<byte> content,
+        string contentType,
+        CancellationToken cancellation
+    )
+    {
+        ObjectKeys.Check(key);
+        return Call($"put {key}", () => PutOnce(key, content, contentType, cancellation), cancellation);
+    }
+
+    private async Task<PutOutcome> PutOnce(
+        string key,
+        ReadOnlyMemory<byte> content,
+        string contentType,
+        CancellationToken cancellation
+    )
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                using var body = new MemoryStream(content.ToArray(), writable: false);
+                var request = new PutObjectRequest
+                {
+                    BucketName = options.Bucket,
+                    Key = key,
+                    ContentType = contentType,
+                    InputStream = body,
+                    IfNoneMatch = "*",
+                };
+                await s3.PutObjectAsync(request, cancellation);
+                return PutOutcome.Stored;
+            }
+            catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.PreconditionFailed)
+            {
+                return PutOutcome.AlreadyThere;
+            }
+            catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.Conflict && attempt < ConflictTries)
+            {
+                await Task.Delay(ConflictDelay * attempt, clock, cancellation);
+            }
+        }
+    }
+
+    public Task<StoredObject?> HeadAsync(string key, CancellationToken cancellation)
+    {
+        ObjectKeys.Check(key);
+        return Call($"look for {key}", () => OrNull(Head), cancellation);
+
+        async Task<StoredObject?> Head()
+        {
+            var found = await s3.GetObjectMetadataAsync(options.Bucket, key, cancellation);
+            return new StoredObject(
+                key,
+                found.ContentLength,
+                Unquoted(found.ETag),
+                found.Headers.ContentType,
+                Utc(found.LastModified)
+            );
+        }
+    }
+
+    public Task<Stream?> OpenReadAsync(string key, CancellationToken cancellation)
+    {
+        ObjectKeys.Check(key);
+        return Call($"read {key}", () => OrNull(Open), cancellation);
+
+        async Task<Stream?> Open() => (await s3.GetObjectAsync(options.Bucket, key, cancellation)).ResponseStream;
+    }
+
+    public Task DeleteAsync(string key, CancellationToken cancellation)
+    {
+        ObjectKeys.Check(key);
+        return Call($"delete {key}", () => s3.DeleteObjectAsync(options.Bucket, key, cancellation), cancellation);
+    }
+
+    public Task<IReadOnlyList<FailedDeletion>> DeleteManyAsync(
+        IReadOnlyCollection<string> keys,
+        CancellationToken cancellation
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(keys.Count, IImageStore.PageSize, nameof(keys));
+        foreach (var key in keys)
+            ObjectKeys.Check(key);
+
+        return keys.Count == 0
+            ? Task.FromResult<IReadOnlyList<FailedDeletion>>([])
+            : Call($"delete {keys.Count} objects", () => DeleteMany(keys, cancellation), cancellation);
+    }
+
+    private async Task<IReadOnlyList<FailedDeletion>> DeleteMany(
+        IReadOnlyCollection<string> keys,
+        CancellationToken cancellation
+    )
+    {
+        try
+        {
+            var request = new DeleteObjectsRequest
+            {
+                BucketName = options.Bucket,
+                Quiet = true, // Only the failures are listed.
+                Objects = [.. keys.Select(key => new KeyVersion { Key = key })],
+            };
+            await s3.DeleteObjectsAsync(request, cancellation);
+            return [];
+        }
+        catch (DeleteObjectsException e) when (e.Response.DeleteErrors is { Count: > 0 } errors)
+        {
+            return [.. errors.Select(error => new FailedDeletion(error.Key, $"{error.Code}: {error.Message}"))];
+        }
+    }
+
+    public Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation)
+    {
+        return Call($"list '{prefix}'", List, cancellation);
+
+        async Task<ObjectPage> List()
+        {
+            var request = new ListObjectsV2Request
+            {
+                BucketName = options.Bucket,
+                Prefix = prefix,
+                ContinuationToken = continuation,
+                MaxKeys = IImageStore.PageSize,
+            };
+            var page = await s3.ListObjectsV2Async(request, cancellation);
+            var objects = page.S3Objects ?? []; // An empty listing has none.
+            return new ObjectPage(
+                [
+                    .. objects.Select(x => new StoredObject(
+                        x.Key,
+                        x.Size ?? 0,
+                        Unquoted(x.ETag),
+                        null,
+                        Utc(x.LastModified)
+                    )),
+                ],
+                page.IsTruncated == true ? page.NextContinuationToken : null
+            );
+        }
+    }
+
+    public Task<PresignedUrl> PresignGetAsync(string key, TimeSpan lifetime, CancellationToken cancellation)
+    {
+        ObjectKeys.Check(key);
+        return Call($"presign {key}", () => _presigner.GetAsync(key, lifetime), cancellation);
+    }
+
+    public Task EnsureBucketAsync(CancellationToken cancellation)
+    {
+        return Call($"create the bucket '{options.Bucket}'", Ensure, cancellation);
+
+        async Task<bool> Ensure()
+        {
+            if (await ExistsAsync())
+                return true;
+
+            try
+            {
+                await s3.PutBucketAsync(new PutBucketRequest { BucketName = options.Bucket }, cancellation);
+            }
+            catch (AmazonS3Exception e) when (e.ErrorCode is "BucketAlreadyOwnedByYou" or "BucketAlreadyExists")
+            {
+                // Another process was first; or it is another account's, and then the next line says AccessDenied.
+            }
+
+            return await ExistsAsync();
+        }
+
+        async Task<bool> ExistsAsync() =>
+            await OrNull(() => s3.HeadBucketAsync(new HeadBucketRequest { BucketName = options.Bucket }, cancellation))
+                is not null;
+    }
+
+    /// <summary>Turns S3's "not there" into null. A bucket that is not there is a wrong setting and stays an error.</summary>
+    private static async Task<T?> OrNull<T>(Func<Task<T>> call)
+        where T : class?
+    {
+        try
+        {
+            return await call();
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.NotFound && e.ErrorCode != "NoSuchBucket")
+        {
+            return null;
+        }
+    }
+
+    private async Task<T> Call<T>(string what, Func<Task<T>> call, CancellationToken cancellation)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (Exception e)
+        {
+            if (S3Failures.Translate(e, what, options, cancellation) is { } translated)
+                throw translated;
+            throw;
+        }
+    }
+
+    private static string Unquoted(string? etag) => etag?.Trim('"') ?? "";
+
+    private static DateTimeOffset Utc(DateTime? time) =>
+        new(time?.ToUniversalTime() ?? throw new InvalidDataException("The store gave an object no time."));
+}

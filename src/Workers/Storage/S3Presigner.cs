@@ -1,0 +1,51 @@
+using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
+using Amazon.S3;
+using Amazon.S3.Model;
+
+namespace Pipeline.Workers.Storage;
+
+/// <summary>Signs URLs, and says when each one really ends.</summary>
+internal sealed class S3Presigner(IAmazonS3 s3, StorageOptions options, TimeProvider clock)
+{
+    public async Task<PresignedUrl> GetAsync(string key, TimeSpan lifetime)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(lifetime, TimeSpan.FromSeconds(1));
+        // Beyond it some regions throw, and us-east-1 silently signs in another way.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lifetime, IImageStore.PresignLimit);
+
+        // A signature counts from the whole second in which it is made.
+        var expiresAt = DateTimeOffset.FromUnixTimeSeconds((clock.GetUtcNow() + lifetime).ToUnixTimeSeconds());
+        if (await CredentialsEndAsync() is { } end && end < expiresAt)
+            expiresAt = end;
+
+        var request = new GetPreSignedUrlRequest
+        {
+            BucketName = options.Bucket,
+            Key = key,
+            Verb = HttpVerb.GET,
+            Protocol = options.IsPlainHttp ? Protocol.HTTP : Protocol.HTTPS, // The SDK takes https whatever the endpoint.
+            Expires = expiresAt.UtcDateTime,
+        };
+        return new PresignedUrl(new Uri(await s3.GetPreSignedURLAsync(request)), expiresAt);
+    }
+
+    /// <summary>When the credentials end, and every URL signed with them; null if never.</summary>
+    private async Task<DateTimeOffset?> CredentialsEndAsync()
+    {
+        if (!string.IsNullOrEmpty(options.AccessKey))
+            return null;
+
+        var credentials = s3.Config.DefaultAWSCredentials ?? DefaultAWSCredentialsIdentityResolver.GetCredentials();
+        var current = await credentials.GetCredentialsAsync();
+        if (!current.UseToken)
+            return null;
+
+        // A URL that ends without a warning breaks a picture that nobody looks after.
+        return credentials.Expiration is { } end
+            ? new DateTimeOffset(end.ToUniversalTime())
+            : throw new StorageMisconfiguredException(
+                "URLs cannot be signed with a session token whose end is not known: use a role or long-lived keys."
+            );
+    }
+}
