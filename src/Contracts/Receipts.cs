@@ -31,13 +31,7 @@ public static class Outcomes
 /// <param name="Command">The command's exchange, such as <c>save-image</c>.</param>
 /// <param name="Reason">Names the field and the rule, in one sentence.</param>
 /// <param name="At">When it was decided, UTC.</param>
-public sealed record CommandRejected(
-    Guid CommandId,
-    Guid ProjectId,
-    string Command,
-    string Reason,
-    DateTimeOffset At
-);
+public sealed record CommandRejected(Guid CommandId, Guid ProjectId, string Command, string Reason, DateTimeOffset At);
 
 /// <summary>Event: a command came too late; something newer had decided the matter. Nothing is owed.</summary>
 /// <inheritdoc cref="CommandRejected" path="/param"/>

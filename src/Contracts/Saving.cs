@@ -44,13 +44,6 @@ public sealed record SaveImage(
 /// <param name="ObjectKey">The key at which the object was seen.</param>
 public sealed record ConfirmObject(Guid CommandId, Guid ProjectId, Guid ImageId, string ObjectKey) : ILaneCommand;
 
-/// <summary>Message, internal to the workers: look in the store for the object of a picture that is kept out of sight.</summary>
-/// <param name="ProjectId">The picture's project.</param>
-/// <param name="ImageId">The picture that waits.</param>
-/// <param name="ObjectKey">The key to look for.</param>
-/// <param name="ByteLength">The size that the object should have, in bytes.</param>
-public sealed record VerifyObject(Guid ProjectId, Guid ImageId, string ObjectKey, long ByteLength);
-
 /// <summary>Event: the picture is committed, stored and shown in the project's document.</summary>
 /// <param name="CommandId">The command that showed it: a save, or the command that brought what the save waited for.</param>
 /// <param name="ProjectId">The project.</param>

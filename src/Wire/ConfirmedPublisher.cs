@@ -240,7 +240,9 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                 if (_pending.TryRemove(sequence, out var pending))
                 {
                     pending.Confirmed.TrySetException(
-                        new PublishFailedException($"The channel was lost before {pending.MessageId} was confirmed: {reason}")
+                        new PublishFailedException(
+                            $"The channel was lost before {pending.MessageId} was confirmed: {reason}"
+                        )
                     );
                 }
             }

@@ -18,8 +18,7 @@ public sealed record WireMessage(
 {
     /// <summary>A lane command under its own id and its project's routing key.</summary>
     public static WireMessage Command<T>(T command)
-        where T : ILaneCommand =>
-        Command(command, command.CommandId, command.ProjectId);
+        where T : ILaneCommand => Command(command, command.CommandId, command.ProjectId);
 
     /// <summary>A command that is no lane command.</summary>
     public static WireMessage Command<T>(T command, Guid commandId, Guid projectId) =>

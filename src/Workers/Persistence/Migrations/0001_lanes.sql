@@ -37,6 +37,8 @@ create table pipeline.images (
     width           integer       not null constraint ck_images_width check (width > 0),
     height          integer       not null constraint ck_images_height check (height > 0),
     object_seen     boolean       not null, -- the object has been seen in the store
+    object_checks   integer       not null default 0,
+    object_check_at timestamptz,            -- when to look for a missing object again; null once it is seen
     placed          boolean       not null, -- shown: the object is seen, and so is the scene where one is wanted
     project_version bigint        not null, -- of the write that put the row into its present state
     saved_at        timestamptz   not null,
@@ -48,6 +50,7 @@ create table pipeline.images (
 create index ix_images_live_by_scene on pipeline.images (project_id, scene_id, slot, project_version)
     where deleted_at is null;
 create index ix_images_waiting on pipeline.images (project_id) where not placed and deleted_at is null;
+create index ix_images_object_check on pipeline.images (object_check_at) where not object_seen and deleted_at is null;
 
 -- Exactly one row for each command that has ended: the de-duplication, the answer and what was announced.
 create table pipeline.receipts (

@@ -10,7 +10,7 @@ select i.id, i.project_id, i.scene_id, i.scene_index, i.slot, i.version, i.objec
            when (i.scene_id is null and i.scene_index is null) or s.scene_id is not null then 'object'
            else 'scene and object'
        end as waits_for,
-       i.project_version, i.saved_at, i.updated_at, i.deleted_at
+       i.object_checks, i.object_check_at, i.project_version, i.saved_at, i.updated_at, i.deleted_at
 from pipeline.images i
 left join pipeline.scenes s on s.project_id = i.project_id and s.scene_id = i.scene_id;
 

@@ -1,0 +1,168 @@
+using Npgsql;
+
+namespace Pipeline.Workers.Lanes;
+
+/// <summary>Which worker lives, and which one holds which lane: <c>pipeline.workers</c> and <c>pipeline.lanes</c>.</summary>
+/// <remarks>All times are the database's, so that the clocks of the workers need not agree.</remarks>
+internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, Guid worker, string name)
+{
+    // Any number that no other advisory lock of this database uses.
+    private const long BalancingLock = 0x6C616E6573;
+
+    private const string BeatSql = """
+        insert into pipeline.workers (id, name, started_at, lease_until) values ($1, $2, now(), now() + $3)
+        on conflict (id) do update set lease_until = excluded.lease_until
+        """;
+
+    private const string ForgetDeadSql = "delete from pipeline.workers where lease_until < now() - $1";
+
+    private const string RenewSql =
+        "update pipeline.lanes set lease_until = now() + $2 where worker_id = $1 returning lane, epoch";
+
+    private const string HeldSql = """
+        select w.id, count(l.lane)::int from pipeline.workers w
+        left join pipeline.lanes l on l.worker_id = w.id and l.lease_until > now()
+        where w.lease_until > now() group by w.id
+        """;
+
+    private const string TakeSql = """
+        update pipeline.lanes set worker_id = $1, epoch = epoch + 1, lease_until = now() + $2
+        where lane in (
+            select lane from pipeline.lanes where worker_id is null or lease_until <= now() order by lane limit $3)
+        returning lane, epoch
+        """;
+
+    private const string ReleaseSql =
+        "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2";
+
+    private const string LeaveSql = "delete from pipeline.workers where id = $1";
+
+    private const string PrepareSql =
+        "insert into pipeline.lanes (lane) select generate_series(0, $1 - 1) on conflict do nothing";
+
+    private const string CountSql = "select count(*)::int from pipeline.lanes";
+
+    /// <summary>Makes the rows of the lanes once; later starts find them.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// The database was set up for another lane count. Starting would send projects to lanes that nobody else expects.
+    /// </exception>
+    public async Task PrepareAsync(CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await LockAsync(connection, cancellation);
+        var count = await ScalarAsync(connection, CountSql, cancellation);
+        if (count == 0)
+            await ExecuteAsync(connection, PrepareSql, cancellation, options.Count);
+        else if (count != options.Count)
+        {
+            throw new InvalidOperationException(
+                $"This pipeline has {count} lanes, but {LaneOptions.Section}__Count is {options.Count}. "
+                    + "Changing the count is a drain-and-switch: see docs/operations.md."
+            );
+        }
+
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>Renews everything this worker holds, and takes or offers lanes so that all workers hold about as many.</summary>
+    /// <returns>The lanes held now with their epochs, and how many of them to hand over.</returns>
+    public async Task<(IReadOnlyDictionary<int, long> Held, int HandOver)> BalanceAsync(CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await LockAsync(connection, cancellation);
+        await ExecuteAsync(connection, BeatSql, cancellation, worker, name, options.LeaseLength);
+        await ExecuteAsync(connection, ForgetDeadSql, cancellation, options.LeaseLength * 12);
+        var held = await LanesAsync(connection, RenewSql, cancellation, worker, options.LeaseLength);
+
+        var plan = LaneShares.Plan(worker, await CountsAsync(connection, cancellation), options.Count);
+        if (plan.Take > 0)
+        {
+            var taken = await LanesAsync(connection, TakeSql, cancellation, worker, options.LeaseLength, plan.Take);
+            foreach (var (lane, epoch) in taken)
+                held[lane] = epoch;
+        }
+
+        await transaction.CommitAsync(cancellation);
+        return (held, plan.HandOver);
+    }
+
+    /// <summary>Renews what this worker holds and takes nothing new, for a worker that is on its way out.</summary>
+    public async Task RenewAsync(CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await ExecuteAsync(connection, BeatSql, cancellation, worker, name, options.LeaseLength);
+        await LanesAsync(connection, RenewSql, cancellation, worker, options.LeaseLength);
+    }
+
+    /// <summary>Frees one lane at once.</summary>
+    public async Task ReleaseAsync(int lane, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker);
+    }
+
+    /// <summary>Takes this worker off the list of the living.</summary>
+    public async Task LeaveAsync(CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await ExecuteAsync(connection, LeaveSql, cancellation, worker);
+    }
+
+    private static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
+        ExecuteAsync(connection, "select pg_advisory_xact_lock($1)", cancellation, BalancingLock);
+
+    private static async Task<Dictionary<Guid, int>> CountsAsync(
+        NpgsqlConnection connection,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(HeldSql, connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var counts = new Dictionary<Guid, int>();
+        while (await reader.ReadAsync(cancellation))
+            counts[reader.GetGuid(0)] = reader.GetInt32(1);
+        return counts;
+    }
+
+    private static async Task<Dictionary<int, long>> LanesAsync(
+        NpgsqlConnection connection,
+        string sql,
+        CancellationToken cancellation,
+        params object[] parameters
+    )
+    {
+        await using var command = Command(connection, sql, parameters);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var lanes = new Dictionary<int, long>();
+        while (await reader.ReadAsync(cancellation))
+            lanes[reader.GetInt32(0)] = reader.GetInt64(1);
+        return lanes;
+    }
+
+    private static async Task<int> ScalarAsync(NpgsqlConnection connection, string sql, CancellationToken cancellation)
+    {
+        await using var command = Command(connection, sql);
+        return (int)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    private static async Task ExecuteAsync(
+        NpgsqlConnection connection,
+        string sql,
+        CancellationToken cancellation,
+        params object[] parameters
+    )
+    {
+        await using var command = Command(connection, sql, parameters);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private static NpgsqlCommand Command(NpgsqlConnection connection, string sql, params object[] parameters)
+    {
+        var command = new NpgsqlCommand(sql, connection);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
+        return command;
+    }
+}

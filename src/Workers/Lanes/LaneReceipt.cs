@@ -1,0 +1,73 @@
+using System.Text;
+using System.Text.Json;
+using Pipeline.Wire;
+
+namespace Pipeline.Workers.Lanes;
+
+/// <summary>What was decided on a command, as it is written to <c>pipeline.receipts</c>.</summary>
+/// <param name="Entry">The command.</param>
+/// <param name="Outcome">One of <see cref="Contracts.Receipts.Outcomes"/>.</param>
+/// <param name="Reason">Null where the outcome says it all.</param>
+/// <param name="ProjectVersion">The project's version after the write; null where nothing was written.</param>
+/// <param name="At">When it was decided, UTC.</param>
+/// <param name="Announcements">Events, in the order in which they go out.</param>
+internal sealed record LaneReceipt(
+    LaneEntry Entry,
+    string Outcome,
+    string? Reason,
+    long? ProjectVersion,
+    DateTimeOffset At,
+    IReadOnlyList<Announcement> Announcements
+)
+{
+    /// <summary>False where the receipt was found, so that nothing is written a second time.</summary>
+    public bool IsNew { get; init; } = true;
+}
+
+/// <summary>An event, kept with the receipt so that a redelivery announces the same bytes again.</summary>
+/// <param name="Exchange">The event's exchange.</param>
+/// <param name="MessageId">Derived from the command, so that a listener can tell a repetition.</param>
+/// <param name="Body">JSON in UTF-8.</param>
+internal sealed record Announcement(string Exchange, Guid MessageId, byte[] Body)
+{
+    /// <param name="commandId">The command that caused the event.</param>
+    /// <param name="message">The event.</param>
+    /// <param name="part">Tells several events of one type apart, such as the image id.</param>
+    public static Announcement Of<T>(Guid commandId, T message, string part = "")
+    {
+        var exchange = WireNames.ExchangeOf<T>();
+        return new Announcement(exchange, NameBasedGuid.Create(commandId, exchange + part), WireJson.Write(message));
+    }
+
+    /// <summary>The <c>announcements</c> column: <c>[{"exchange":…,"messageId":…,"body":{…}}]</c>.</summary>
+    public static string Write(IReadOnlyList<Announcement> announcements)
+    {
+        var json = new StringBuilder("[");
+        foreach (var announcement in announcements)
+        {
+            if (json.Length > 1)
+                json.Append(',');
+            json.Append("{\"exchange\":\"").Append(announcement.Exchange);
+            json.Append("\",\"messageId\":\"").Append(announcement.MessageId);
+            json.Append("\",\"body\":").Append(Encoding.UTF8.GetString(announcement.Body)).Append('}');
+        }
+
+        return json.Append(']').ToString();
+    }
+
+    /// <summary>The inverse of <see cref="Write"/>; bodies keep their bytes.</summary>
+    public static IReadOnlyList<Announcement> Read(string json)
+    {
+        using var document = JsonDocument.Parse(json);
+        return
+        [
+            .. document
+                .RootElement.EnumerateArray()
+                .Select(x => new Announcement(
+                    x.GetProperty("exchange").GetString()!,
+                    x.GetProperty("messageId").GetGuid(),
+                    Encoding.UTF8.GetBytes(x.GetProperty("body").GetRawText())
+                )),
+        ];
+    }
+}

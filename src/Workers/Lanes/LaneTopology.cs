@@ -1,0 +1,111 @@
+using MassTransit;
+using Pipeline.Wire;
+using RabbitMQ.Client;
+
+namespace Pipeline.Workers.Lanes;
+
+/// <summary>
+/// The lanes on the broker: <c>save-image</c> and the other commands' exchanges → <c>project-lanes</c> (consistent hash
+/// of the routing key) → <c>project-lane-NN</c>.
+/// </summary>
+internal static class LaneTopology
+{
+    // The broker's backstop. A message that kills its worker is found long before, by LaneApplier, and gets a receipt.
+    private const int DeliveryLimit = 100;
+
+    // One point on the hash ring a lane: the exchange's binding key is the queue's weight.
+    private const string Weight = "1";
+
+    /// <summary>How MassTransit declares a lane's queue; the same as <see cref="DeclareAsync"/> does.</summary>
+    public static void Configure(IRabbitMqReceiveEndpointConfigurator queue)
+    {
+        foreach (var (name, value) in Arguments(queue.InputAddress.Segments[^1]))
+            queue.SetQueueArgument(name, value);
+    }
+
+    /// <summary>What a dead-letter queue must not inherit from its queue.</summary>
+    /// <remarks>A single active consumer forbids <c>basic.get</c> (405), and dead letters have no dead letters.</remarks>
+    public static void ConfigureDeadLetters(IRabbitMqQueueConfigurator queue)
+    {
+        queue.SetQueueArgument("x-single-active-consumer", value: null);
+        queue.SetQueueArgument("x-delivery-limit", value: null);
+        queue.SetQueueArgument("x-dead-letter-exchange", value: null);
+        queue.SetQueueArgument("x-dead-letter-strategy", value: null);
+        queue.SetQueueArgument("x-overflow", value: null);
+    }
+
+    /// <summary>Declares everything that a publisher needs; declaring it again changes nothing.</summary>
+    /// <remarks>
+    /// Lanes first, commands last: while a lane were missing, the hash would give its projects to another one.
+    /// </remarks>
+    public static async Task DeclareAsync(
+        IChannel channel,
+        int lanes,
+        IEnumerable<Type> commands,
+        CancellationToken cancellation
+    )
+    {
+        await channel.ExchangeDeclareAsync(
+            WireNames.LanesExchange,
+            "x-consistent-hash",
+            durable: true,
+            cancellationToken: cancellation
+        );
+
+        for (var lane = 0; lane < lanes; lane++)
+        {
+            var queue = WireNames.LaneQueue(lane);
+            await DeclareQueueAsync(channel, WireNames.ErrorQueue(queue), DeadLetterArguments, cancellation);
+            await DeclareQueueAsync(channel, queue, Arguments(queue), cancellation);
+            await channel.QueueBindAsync(queue, WireNames.LanesExchange, Weight, cancellationToken: cancellation);
+        }
+
+        foreach (var command in commands.Select(WireNames.ExchangeOf))
+        {
+            await channel.ExchangeDeclareAsync(
+                command,
+                ExchangeType.Fanout,
+                durable: true,
+                cancellationToken: cancellation
+            );
+            await channel.ExchangeBindAsync(
+                WireNames.LanesExchange,
+                command,
+                routingKey: "",
+                cancellationToken: cancellation
+            );
+        }
+    }
+
+    private static Dictionary<string, object?> DeadLetterArguments { get; } =
+        new(StringComparer.Ordinal) { ["x-queue-type"] = "quorum" };
+
+    private static Dictionary<string, object?> Arguments(string queue) =>
+        new(StringComparer.Ordinal)
+        {
+            ["x-queue-type"] = "quorum",
+            ["x-single-active-consumer"] = true,
+            ["x-delivery-limit"] = DeliveryLimit,
+            ["x-dead-letter-exchange"] = WireNames.ErrorQueue(queue),
+        };
+
+    /// <summary>A queue behind a fanout exchange of its own name, as MassTransit makes them.</summary>
+    private static async Task DeclareQueueAsync(
+        IChannel channel,
+        string queue,
+        IDictionary<string, object?> arguments,
+        CancellationToken cancellation
+    )
+    {
+        await channel.ExchangeDeclareAsync(queue, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
+        await channel.QueueDeclareAsync(
+            queue,
+            durable: true,
+            exclusive: false,
+            autoDelete: false,
+            arguments,
+            cancellationToken: cancellation
+        );
+        await channel.QueueBindAsync(queue, queue, routingKey: "", cancellationToken: cancellation);
+    }
+}

@@ -1,0 +1,259 @@
+using System.Text;
+using Npgsql;
+using NpgsqlTypes;
+using Pipeline.Contracts.Receipts;
+
+namespace Pipeline.Workers.Lanes;
+
+/// <summary>
+/// Applies a batch of a lane: effect, receipts and project versions in one transaction, in the order of the lane.
+/// </summary>
+/// <remarks>
+/// The receipt is the de-duplication. Every writer of a project holds its row lock while it looks for receipts, so a
+/// process that was paused and wakes up finds the receipts of whoever took over, and changes nothing.
+/// </remarks>
+internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandler> handlers, TimeProvider clock)
+{
+    private const string LockSql =
+        "select id, version from pipeline.projects where id = any($1) order by id for update";
+
+    private const string CreateSql = """
+        insert into pipeline.projects (id, version, created_at, updated_at)
+        select id, 0, $2, $2 from unnest($1) as id order by id
+        on conflict do nothing
+        """;
+
+    private const string ReceiptsSql = """
+        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at
+        from pipeline.receipts where command_id = any($1)
+        """;
+
+    // A failure that a person replayed is decided anew; every other receipt stands.
+    private const string WriteReceiptsSql = """
+        insert into pipeline.receipts as r
+            (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
+        select c, p, n, h, o, e, v, y, a::json, $10
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as x (c, p, n, h, o, e, v, y, a)
+        on conflict (command_id) do update
+            set outcome = excluded.outcome, reason = excluded.reason, project_version = excluded.project_version,
+                replays = excluded.replays, announcements = excluded.announcements, at = excluded.at
+            where r.outcome = 'failed' and excluded.replays > r.replays
+        """;
+
+    private const string WriteVersionsSql = """
+        update pipeline.projects p set version = x.version, updated_at = $3
+        from unnest($1, $2) as x (id, version) where p.id = x.id
+        """;
+
+    private const string KeepConflictSql = """
+        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
+        values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing
+        """;
+
+    private readonly Dictionary<Type, ILaneHandler> _handlers = handlers.ToDictionary(x => x.CommandType);
+
+    /// <summary>Decides every entry and commits; on return each has its decision.</summary>
+    /// <exception cref="Exception">Nothing was committed, or it is unknown; calling again is safe.</exception>
+    public async Task CommitAsync(IReadOnlyList<LaneEntry> batch, CancellationToken cancellation)
+    {
+        foreach (var entry in batch)
+            entry.Forget();
+
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var database = await connection.BeginTransactionAsync(cancellation);
+        var transaction = new LaneTransaction(connection, database, ToMicroseconds(clock.GetUtcNow()));
+
+        var known = await LockAsync(transaction, batch, cancellation);
+        foreach (var run in Runs(transaction, batch, known))
+        {
+            await _handlers[run[0].Command!.GetType()].ApplyAsync(transaction, run, cancellation);
+            foreach (var entry in run)
+                known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays);
+        }
+
+        WriteReceipts(transaction, batch);
+        await transaction.FlushAsync(cancellation);
+        await database.CommitAsync(cancellation);
+    }
+
+    /// <summary>Records a command that could not be carried out, in a transaction of its own.</summary>
+    public async Task CommitFailureAsync(LaneEntry entry, string reason, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var database = await connection.BeginTransactionAsync(cancellation);
+        var transaction = new LaneTransaction(connection, database, ToMicroseconds(clock.GetUtcNow()));
+        entry.Fail(reason, transaction.Now);
+        WriteReceipts(transaction, [entry]);
+        await transaction.FlushAsync(cancellation);
+        await database.CommitAsync(cancellation);
+    }
+
+    private static DateTimeOffset ToMicroseconds(DateTimeOffset time) => new(time.Ticks / 10 * 10, TimeSpan.Zero);
+
+    /// <summary>Locks the projects in the order of their ids, so that two batches never wait for each other in a circle.</summary>
+    private static async Task<Dictionary<Guid, Known>> LockAsync(
+        LaneTransaction transaction,
+        IReadOnlyList<LaneEntry> batch,
+        CancellationToken cancellation
+    )
+    {
+        var projects = batch.Where(x => x.Refusal is null).Select(x => x.ProjectId).Distinct().ToArray();
+        (string, object[]) locks = (LockSql, [projects]);
+        (string, object[]) receipts = (ReceiptsSql, [batch.Select(x => x.CommandId).Distinct().ToArray()]);
+
+        var known = await ReadKnownAsync(transaction, locks, receipts, batch, cancellation);
+        var missing = projects.Where(x => !transaction.IsLocked(x)).ToArray();
+        if (missing.Length == 0)
+            return known;
+
+        // A new project: whoever inserts the row first has its lock; the other one waits for that commit and reads on.
+        transaction.Write(CreateSql, missing, transaction.Now);
+        return await ReadKnownAsync(transaction, locks, receipts, batch, cancellation);
+    }
+
+    private static async Task<Dictionary<Guid, Known>> ReadKnownAsync(
+        LaneTransaction transaction,
+        (string, object[]) locks,
+        (string, object[]) receipts,
+        IReadOnlyList<LaneEntry> batch,
+        CancellationToken cancellation
+    )
+    {
+        await using var reader = await transaction.ReadAsync([locks, receipts], cancellation);
+        while (await reader.ReadAsync(cancellation))
+            transaction.Locked(reader.GetGuid(0), reader.GetInt64(1));
+
+        var known = new Dictionary<Guid, Known>();
+        await reader.NextResultAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+        {
+            var commandId = reader.GetGuid(0);
+            var receipt = new LaneReceipt(
+                batch.First(x => x.CommandId == commandId),
+                reader.GetString(2),
+                reader.IsDBNull(3) ? null : reader.GetString(3),
+                reader.IsDBNull(4) ? null : reader.GetInt64(4),
+                reader.GetFieldValue<DateTimeOffset>(7),
+                Announcement.Read(reader.GetString(6))
+            );
+            known[commandId] = new Known(reader.GetFieldValue<byte[]>(1), receipt, reader.GetInt32(5));
+        }
+
+        return known;
+    }
+
+    /// <summary>Decides what needs no handler, and yields the rest as runs of one command type, in the lane's order.</summary>
+    private static IEnumerable<IReadOnlyList<LaneEntry>> Runs(
+        LaneTransaction transaction,
+        IReadOnlyList<LaneEntry> batch,
+        Dictionary<Guid, Known> known
+    )
+    {
+        var run = new List<LaneEntry>();
+        var running = new HashSet<Guid>();
+        foreach (var entry in batch)
+        {
+            var starts = run.Count > 0 && run[0].Command!.GetType() != entry.Command?.GetType();
+            if (starts || running.Contains(entry.CommandId))
+            {
+                yield return run;
+                run = [];
+                running.Clear();
+            }
+
+            if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
+                Repeat(transaction, entry, earlier);
+            else if (entry.Refusal is { } refusal)
+                Refuse(transaction, entry, refusal, known);
+            else
+            {
+                run.Add(entry);
+                running.Add(entry.CommandId);
+            }
+        }
+
+        if (run.Count > 0)
+            yield return run;
+    }
+
+    private static void Refuse(
+        LaneTransaction transaction,
+        LaneEntry entry,
+        string refusal,
+        Dictionary<Guid, Known> known
+    )
+    {
+        entry.Reject(refusal, transaction.Now);
+        known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays);
+    }
+
+    private static void Repeat(LaneTransaction transaction, LaneEntry entry, Known earlier)
+    {
+        if (entry.RequestHash.AsSpan().SequenceEqual(earlier.RequestHash))
+        {
+            entry.Recall(earlier.Receipt);
+            return;
+        }
+
+        const string Reason = "commandId: was used before with another content; the first one stands.";
+        entry.Reject(Reason, transaction.Now);
+        entry.Recall(entry.Decision!); // The receipt under this id is the first one's; this body is kept beside it.
+        if (entry.Command is not null)
+        {
+            transaction.Write(
+                KeepConflictSql,
+                entry.CommandId,
+                entry.RequestHash,
+                entry.ProjectId,
+                entry.Name,
+                Encoding.UTF8.GetString(entry.Content),
+                transaction.Now
+            );
+        }
+    }
+
+    private static void WriteReceipts(LaneTransaction transaction, IReadOnlyList<LaneEntry> batch)
+    {
+        var changed = transaction.Changed.ToArray();
+        if (changed.Length > 0)
+        {
+            transaction.Write(
+                WriteVersionsSql,
+                changed.Select(x => x.ProjectId).ToArray(),
+                changed.Select(x => x.Version).ToArray(),
+                transaction.Now
+            );
+        }
+
+        var receipts = batch.Select(x => x.Decision!).Where(x => x.IsNew).ToArray();
+        if (receipts.Length == 0)
+            return;
+
+        transaction.Write(
+            WriteReceiptsSql,
+            receipts.Select(x => x.Entry.CommandId).ToArray(),
+            receipts.Select(x => x.Entry.ProjectId).ToArray(),
+            receipts.Select(x => x.Entry.Name).ToArray(),
+            receipts.Select(x => x.Entry.RequestHash).ToArray(),
+            receipts.Select(x => x.Outcome).ToArray(),
+            new NpgsqlParameter
+            {
+                Value = receipts.Select(x => x.Reason).ToArray(),
+                NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
+            },
+            receipts.Select(x => x.ProjectVersion).ToArray(),
+            receipts.Select(x => x.Entry.Replays).ToArray(),
+            receipts.Select(x => Announcement.Write(x.Announcements)).ToArray(),
+            transaction.Now
+        );
+    }
+
+    private sealed record Known(byte[] RequestHash, LaneReceipt Receipt, int Replays)
+    {
+        /// <summary>A failure is decided anew once a person has replayed its message; nothing else ever is.</summary>
+        public bool IsOpenTo(LaneEntry entry) =>
+            Receipt.Outcome == Outcomes.Failed
+            && entry.Replays > Replays
+            && entry.RequestHash.AsSpan().SequenceEqual(RequestHash);
+    }
+}

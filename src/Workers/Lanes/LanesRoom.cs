@@ -1,0 +1,57 @@
+using Npgsql;
+using Pipeline.Contracts;
+using Pipeline.Workers.Messaging;
+using RabbitMQ.Client;
+
+namespace Pipeline.Workers.Lanes;
+
+/// <summary>All that the host needs to know of the lanes.</summary>
+internal static class LanesRoom
+{
+    public static LaneOptions ReadOptions(IConfiguration configuration)
+    {
+        var options = configuration.GetSection(LaneOptions.Section).Get<LaneOptions>() ?? new LaneOptions();
+        options.Validate();
+        return options;
+    }
+
+    /// <summary>Adds the lanes. Call it after the bus: hosted services stop in reverse, and lanes must stop first.</summary>
+    public static void AddLanes(this IServiceCollection services, LaneOptions options, string workerName)
+    {
+        services.AddSingleton(options);
+        services.AddSingleton<LaneWriter>();
+        services.AddSingleton<LaneApplier>();
+        services.AddSingleton<LaneAnnouncer>();
+        services.AddSingleton(x => new LaneLeases(
+            x.GetRequiredService<NpgsqlDataSource>(),
+            options,
+            Guid.NewGuid(),
+            workerName
+        ));
+        services.AddHostedService<LaneBalancer>();
+    }
+
+    /// <summary>Makes exchanges, queues and lane rows before anything consumes or publishes.</summary>
+    public static async Task PrepareAsync(IServiceProvider services, CancellationToken cancellation)
+    {
+        var options = services.GetRequiredService<LaneOptions>();
+        await services.GetRequiredService<LaneLeases>().PrepareAsync(cancellation);
+
+        var factory = new ConnectionFactory
+        {
+            Uri = services.GetRequiredService<MessagingOptions>().Broker,
+            ClientProvidedName = "pipeline-workers topology",
+        };
+        await using var connection = await factory.CreateConnectionAsync(cancellation);
+        await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
+        var commands = services.GetServices<ILaneHandler>().Select(x => x.CommandType).ToArray();
+        await LaneTopology.DeclareAsync(channel, options.Count, commands, cancellation);
+        await EventTopology.DeclareAsync(channel, EventTypes(), cancellation);
+    }
+
+    /// <summary>Events are the messages that are no commands: a past participle at the end.</summary>
+    private static IEnumerable<Type> EventTypes() =>
+        typeof(ILaneCommand)
+            .Assembly.GetExportedTypes()
+            .Where(x => x is { IsClass: true, IsAbstract: false } && x.GetProperty("At") is not null);
+}

@@ -1,0 +1,92 @@
+using System.Net.Mime;
+using MassTransit;
+using MassTransit.Configuration;
+using MassTransit.Serialization;
+using Pipeline.Contracts;
+using Pipeline.Wire;
+
+namespace Pipeline.Workers.Messaging;
+
+/// <summary>The bus: where it connects, how messages look, how queues are made.</summary>
+internal static class MessagingRoom
+{
+    // A peer that is gone without a word is noticed within two of these.
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Adds the bus with the slices' consumers.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="options">The broker.</param>
+    /// <param name="bodySizeLimitBytes">Larger bodies go to the dead letters unread.</param>
+    /// <param name="slices">Adds consumers and sagas.</param>
+    /// <param name="configureDeadLetters">What dead-letter queues must not inherit.</param>
+    public static void AddMessaging(
+        this IServiceCollection services,
+        MessagingOptions options,
+        int bodySizeLimitBytes,
+        Action<IBusRegistrationConfigurator> slices,
+        Action<IRabbitMqQueueConfigurator> configureDeadLetters
+    )
+    {
+        services.AddSingleton(options);
+        services.AddSingleton(_ => new ConfirmedPublisher(options.Broker, "pipeline-workers announcements"));
+        services.AddHostedService<OutboxRelay>();
+        services.Configure<MassTransitHostOptions>(host =>
+        {
+            host.WaitUntilStarted = true; // The lanes connect to a bus that runs.
+            host.StopTimeout = StopLimit;
+        });
+        services.AddMassTransit(bus =>
+        {
+            bus.SetKebabCaseEndpointNameFormatter();
+            slices(bus);
+            bus.AddConfigureEndpointsCallback(
+                (_, _, endpoint) =>
+                {
+                    // The exchange of a command has its queue's name; events are bound by the slice that wants them.
+                    endpoint.ConfigureConsumeTopology = false;
+                    endpoint.PublishFaults = false;
+                    if (endpoint is IRabbitMqReceiveEndpointConfigurator queue)
+                        queue.SetQueueArgument("x-queue-type", "quorum");
+                }
+            );
+            bus.UsingRabbitMq(
+                (context, rabbit) =>
+                {
+                    rabbit.Host(options.Broker, host => host.Heartbeat(Heartbeat));
+                    rabbit.MessageTopology.SetEntityNameFormatter(new WireEntityNames());
+                    rabbit.SendTopology.ConfigureErrorSettings = configureDeadLetters;
+                    rabbit.SendTopology.ConfigureDeadLetterSettings = configureDeadLetters;
+                    rabbit.AddDeserializer(
+                        new DeserializerFactory(new WireDeserializer(UrnByExchange(), bodySizeLimitBytes)),
+                        isDefault: true
+                    );
+                    rabbit.AddDeserializer(new DeserializerFactory(new EnvelopeDeserializer(bodySizeLimitBytes)));
+                    rabbit.ConfigureEndpoints(context);
+                }
+            );
+        });
+    }
+
+    private static Dictionary<string, string> UrnByExchange() =>
+        typeof(ILaneCommand)
+            .Assembly.GetExportedTypes()
+            .Where(x => x is { IsClass: true, IsAbstract: false })
+            .ToDictionary(WireNames.ExchangeOf, MessageUrn.ForTypeString, StringComparer.Ordinal);
+
+    private sealed class WireEntityNames : IEntityNameFormatter
+    {
+        public string FormatEntityName<T>() => WireNames.ExchangeOf<T>();
+    }
+
+    private sealed class DeserializerFactory(IMessageDeserializer deserializer) : ISerializerFactory
+    {
+        public ContentType ContentType => deserializer.ContentType;
+
+        public IMessageSerializer CreateSerializer() =>
+            throw new NotSupportedException("Messages go out through the outbox and the announcer.");
+
+        public IMessageDeserializer CreateDeserializer() => deserializer;
+    }
+}

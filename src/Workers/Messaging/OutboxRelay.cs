@@ -1,0 +1,144 @@
+using Npgsql;
+using Pipeline.Wire;
+
+namespace Pipeline.Workers.Messaging;
+
+/// <summary>
+/// Publishes what transactions left in <c>pipeline.outbox</c>, in order of its ids, and deletes what the broker has
+/// confirmed. One process at a time relays; the others stand by.
+/// </summary>
+/// <remarks>
+/// A crash between confirm and delete sends a message twice, under the same message id: receipts and sagas know it.
+/// The leader is who holds the advisory lock; it ends with the connection, so a dead leader is replaced at once.
+/// Polling, because a <c>NOTIFY</c> in each transaction would serialise their commits (measured: half the rate).
+/// </remarks>
+internal sealed partial class OutboxRelay(
+    NpgsqlDataSource source,
+    MessagingOptions options,
+    TimeProvider clock,
+    ILogger<OutboxRelay> logger
+) : BackgroundService
+{
+    private const int BatchLimit = 500;
+
+    private const long LeaderLock = 0x6F7574626F78;
+
+    private static readonly TimeSpan IdlePause = TimeSpan.FromMilliseconds(50);
+
+    private static readonly TimeSpan StandbyPause = TimeSpan.FromSeconds(1);
+
+    private const string ReadSql = """
+        select id, exchange, routing_key, message_id, body, mandatory from pipeline.outbox order by id limit $1
+        """;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await using var publisher = new ConfirmedPublisher(options.Broker, "pipeline-workers outbox");
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await using var connection = await source.OpenConnectionAsync(stoppingToken);
+                await LeadAsync(connection, publisher, stoppingToken);
+                await Task.Delay(StandbyPause, clock, stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                RelayInterrupted(e.Message);
+                await Task.Delay(StandbyPause, clock, CancellationToken.None);
+            }
+        }
+    }
+
+    /// <summary>Relays for as long as this connection is the leader's; returns at once where another one leads.</summary>
+    private async Task LeadAsync(NpgsqlConnection connection, ConfirmedPublisher publisher, CancellationToken stopping)
+    {
+        await using var claim = new NpgsqlCommand("select pg_try_advisory_lock($1)", connection);
+        claim.Parameters.AddWithValue(LeaderLock);
+        if (!(bool)(await claim.ExecuteScalarAsync(stopping))!)
+            return;
+
+        try
+        {
+            while (!stopping.IsCancellationRequested)
+            {
+                if (await RelayBatchAsync(connection, publisher, stopping) == 0)
+                    await Task.Delay(IdlePause, clock, stopping);
+            }
+        }
+        finally
+        {
+            // A pooled connection keeps its session locks; closing it for good gives the lead away.
+            NpgsqlConnection.ClearPool(connection);
+        }
+    }
+
+    private async Task<int> RelayBatchAsync(
+        NpgsqlConnection connection,
+        ConfirmedPublisher publisher,
+        CancellationToken stopping
+    )
+    {
+        var rows = await ReadAsync(connection, stopping);
+        if (rows.Count == 0)
+            return 0;
+
+        var sent = new List<(long Id, Task Confirmed)>();
+        foreach (var (id, message) in rows)
+            sent.Add((id, await publisher.SendAsync(message, stopping)));
+
+        var done = new List<long>();
+        foreach (var (id, confirmed) in sent)
+        {
+            try
+            {
+                await confirmed;
+                done.Add(id);
+            }
+            catch (UnroutableMessageException e)
+            {
+                // Kept: its queue is made when its consumers start. Deleting it would lose a promise.
+                Unroutable(id, e.Message);
+            }
+        }
+
+        await using var delete = new NpgsqlCommand("delete from pipeline.outbox where id = any($1)", connection);
+        delete.Parameters.AddWithValue(done.ToArray());
+        await delete.ExecuteNonQueryAsync(stopping);
+        return done.Count;
+    }
+
+    private static async Task<List<(long, WireMessage)>> ReadAsync(
+        NpgsqlConnection connection,
+        CancellationToken stopping
+    )
+    {
+        await using var command = new NpgsqlCommand(ReadSql, connection);
+        command.Parameters.AddWithValue(BatchLimit);
+        await using var row = await command.ExecuteReaderAsync(stopping);
+        var rows = new List<(long, WireMessage)>();
+        while (await row.ReadAsync(stopping))
+        {
+            var message = new WireMessage(
+                row.GetString(1),
+                row.GetString(2),
+                row.GetGuid(3),
+                row.GetFieldValue<byte[]>(4),
+                row.GetBoolean(5)
+            );
+            rows.Add((row.GetInt64(0), message));
+        }
+
+        return rows;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The outbox waits: {Error}")]
+    private partial void RelayInterrupted(string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Outbox message {Id} is kept: {Error}")]
+    private partial void Unroutable(long id, string error);
+}

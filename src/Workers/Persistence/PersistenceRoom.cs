@@ -1,0 +1,59 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.EntityFrameworkCore.Migrations;
+using Npgsql;
+
+namespace Pipeline.Workers.Persistence;
+
+/// <summary>The connection to PostgreSQL, for EF Core and for SQL alike.</summary>
+internal static class PersistenceRoom
+{
+    private const string ConnectionName = "Postgres";
+
+    // Statements repeat in every batch; a prepared one saves its parsing. More than are in use at once.
+    private const int PreparedStatements = 64;
+
+    // Eight lanes, the sweepers and a few consumers; well below the 100 of a default server with three workers.
+    private const int PoolSize = 24;
+
+    public static void AddPersistence(this IServiceCollection services, IConfiguration configuration)
+    {
+        var connection = configuration.GetConnectionString(ConnectionName);
+        if (string.IsNullOrWhiteSpace(connection))
+            throw new ConfigurationMissingException($"ConnectionStrings__{ConnectionName}");
+
+        var settings = new NpgsqlConnectionStringBuilder(connection)
+        {
+            ApplicationName = "pipeline-workers",
+            MaxAutoPrepare = PreparedStatements,
+            MaxPoolSize = PoolSize,
+            // A network that swallows packets must not hold a lane for longer than its lease.
+            KeepAlive = 10,
+        };
+
+        services.AddSingleton(provider =>
+            new NpgsqlDataSourceBuilder(settings.ConnectionString)
+                .UseLoggerFactory(provider.GetService<ILoggerFactory>())
+                .Build()
+        );
+        services.AddDbContextFactory<PipelineDbContext>(
+            (provider, options) => Configure(options, provider.GetRequiredService<NpgsqlDataSource>())
+        );
+    }
+
+    public static void Configure(DbContextOptionsBuilder options, NpgsqlDataSource source) =>
+        options
+            .UseNpgsql(
+                source,
+                npgsql => npgsql.MigrationsHistoryTable(HistoryRepository.DefaultTableName, PipelineDbContext.Schema)
+            )
+            // The migrations are SQL; there is no model snapshot to compare with. A test compares with the database.
+            .ConfigureWarnings(warnings => warnings.Ignore(RelationalEventId.PendingModelChangesWarning));
+}
+
+/// <summary>A setting without which the process cannot start.</summary>
+internal sealed class ConfigurationMissingException(string variable)
+    : Exception($"The setting {variable} is missing. Set it as an environment variable.")
+{
+    public string Variable { get; } = variable;
+}

@@ -1,0 +1,20 @@
+using System.CommandLine;
+using Pipeline.Workers;
+using Pipeline.Workers.Persistence;
+
+// The slices are listed in WorkerHost; here is only the command line.
+var run = new Command("run", "Consume commands until stopped by SIGTERM or Ctrl-C, then finish what is at hand.");
+run.SetAction((_, cancellation) => Verbs.RunAsync(cancellation));
+
+var migrate = new Command(
+    "migrate",
+    "Bring the database's schema up to date. Safe to run from several places at once."
+);
+migrate.SetAction((_, cancellation) => Verbs.MigrateAsync(cancellation));
+
+var root = new RootCommand("The image pipeline's workers. Settings are environment variables: see docs/operations.md.")
+{
+    run,
+    migrate,
+};
+return await root.Parse(args).InvokeAsync();

@@ -1,0 +1,30 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace Pipeline.Workers.Projects;
+
+/// <summary>One project. Whoever writes to it locks this row first, so that its writes are one after the other.</summary>
+internal sealed class Project
+{
+    public required Guid Id { get; init; }
+
+    /// <summary>Rises by one with each applied write.</summary>
+    public required long Version { get; set; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    public required DateTimeOffset UpdatedAt { get; set; }
+}
+
+internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
+{
+    public void Configure(EntityTypeBuilder<Project> project)
+    {
+        project.ToTable("projects");
+        project.HasKey(x => x.Id).HasName("pk_projects");
+        project.Property(x => x.Id).HasColumnName("id").ValueGeneratedNever();
+        project.Property(x => x.Version).HasColumnName("version");
+        project.Property(x => x.CreatedAt).HasColumnName("created_at");
+        project.Property(x => x.UpdatedAt).HasColumnName("updated_at");
+    }
+}

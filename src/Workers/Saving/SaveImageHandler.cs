@@ -1,0 +1,171 @@
+using Npgsql;
+using NpgsqlTypes;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Contracts.Saving;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Saving;
+
+/// <summary>Puts pictures into projects: one insert a picture, one statement a run.</summary>
+internal sealed class SaveImageHandler : LaneHandler<SaveImage>
+{
+    private const string ImagesSql = $"select {ImageState.Columns} from pipeline.images where id = any($1)";
+
+    private const string ObjectsSql = "select key from pipeline.catalog_objects where key = any($1)";
+
+    private const string InsertSql = """
+        insert into pipeline.images
+            (id, project_id, scene_id, scene_index, slot, version, object_key, sha256, content_type, byte_length,
+             width, height, object_seen, object_check_at, placed, project_version, saved_at, updated_at)
+        select i, p, s, x, t, 1, k, h, c, b, w, g, o, case when o then null else $16::timestamptz end, l, v, $16, $16
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::bigint[], $15::bigint[])
+            as u (i, p, s, x, t, k, h, c, b, w, g, o, l, v, n)
+        order by n
+        """;
+
+    public override async Task ApplyAsync(
+        LaneTransaction transaction,
+        IReadOnlyList<LaneEntry> run,
+        CancellationToken cancellation
+    )
+    {
+        var commands = run.Select(x => x.As<SaveImage>()).ToArray();
+        (string, object[])[] reads =
+        [
+            (ImagesSql, [commands.Select(x => x.ImageId).ToArray()]),
+            SceneLookup.Query([.. commands.Select(x => (x.ProjectId, x.SceneId, x.SceneIndex))]),
+            (ObjectsSql, [commands.Select(x => x.ObjectKey).ToArray()]),
+        ];
+
+        var images = new Dictionary<Guid, ImageState>();
+        var scenes = new SceneLookup[run.Count];
+        var objects = new HashSet<string>(StringComparer.Ordinal);
+        await using (var reader = await transaction.ReadAsync(reads, cancellation))
+        {
+            while (await reader.ReadAsync(cancellation))
+            {
+                var image = ImageState.Read(reader);
+                images[image.Id] = image;
+            }
+
+            await reader.NextResultAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
+                scenes[SceneLookup.Position(reader)] = SceneLookup.Read(reader);
+
+            await reader.NextResultAsync(cancellation);
+            while (await reader.ReadAsync(cancellation))
+                objects.Add(reader.GetString(0));
+        }
+
+        var added = new List<(SaveImage Command, ImageState Image)>();
+        for (var i = 0; i < run.Count; i++)
+        {
+            if (images.TryGetValue(commands[i].ImageId, out var image))
+                Meet(transaction, run[i], commands[i], image, scenes[i]);
+            else
+            {
+                image = Add(transaction, run[i], commands[i], scenes[i], objects.Contains(commands[i].ObjectKey));
+                images[image.Id] = image; // The same picture may come again within this run.
+                added.Add((commands[i], image));
+            }
+        }
+
+        if (added.Count > 0)
+            Insert(transaction, added);
+    }
+
+    protected override string? Refuse(SaveImage command) => SaveImageRules.Refuse(command);
+
+    private static ImageState Add(
+        LaneTransaction transaction,
+        LaneEntry entry,
+        SaveImage command,
+        SceneLookup scene,
+        bool isStored
+    )
+    {
+        var image = new ImageState(
+            command.ImageId,
+            command.ProjectId,
+            scene.SceneId,
+            scene.SceneId is null ? command.SceneIndex : scene.Index,
+            command.Slot,
+            Version: 1,
+            command.ObjectKey,
+            command.Sha256,
+            isStored,
+            IsPlaced: isStored && scene.IsThere,
+            transaction.NextVersion(command.ProjectId),
+            DeletedAt: null
+        );
+        var missing = ImageState.Missing(scene.IsThere, isStored);
+        entry.Decide(
+            image.IsPlaced ? Outcomes.Applied : Outcomes.TargetMissing,
+            Sentence(missing, scene.Disagreement),
+            image.ProjectVersion,
+            transaction.Now,
+            image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+        );
+        return image;
+    }
+
+    /// <summary>The picture is there already: the same again is fine, anything else is another command's business.</summary>
+    private static void Meet(
+        LaneTransaction transaction,
+        LaneEntry entry,
+        SaveImage command,
+        ImageState image,
+        SceneLookup scene
+    )
+    {
+        if (image.ProjectId != command.ProjectId)
+            entry.Reject("imageId: belongs to another project.", transaction.Now);
+        else if (image.DeletedAt is { } deletedAt)
+            entry.Supersede($"The picture was deleted at {deletedAt:O}.", transaction.Now);
+        else if (image.ObjectKey != command.ObjectKey)
+            entry.Reject("imageId: is saved with other bytes; replace the picture instead.", transaction.Now);
+        else if (image.Slot != command.Slot || !scene.IsSceneOf(image))
+            entry.Reject("imageId: is saved in another scene or slot.", transaction.Now);
+        else
+        {
+            entry.Decide(
+                Outcomes.Unchanged,
+                reason: null,
+                image.ProjectVersion,
+                transaction.Now,
+                image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+            );
+        }
+    }
+
+    private static string? Sentence(string? missing, string? disagreement)
+    {
+        var waits = missing is null ? null : $"Kept out of sight until there is the {missing}.";
+        return waits is null || disagreement is null ? waits ?? disagreement : $"{waits} {disagreement}";
+    }
+
+    private static void Insert(LaneTransaction transaction, List<(SaveImage Command, ImageState Image)> added) =>
+        transaction.Write(
+            InsertSql,
+            added.Select(x => x.Image.Id).ToArray(),
+            added.Select(x => x.Image.ProjectId).ToArray(),
+            Texts(added.Select(x => x.Image.SceneId)),
+            added.Select(x => x.Image.SceneIndex).ToArray(),
+            added.Select(x => x.Image.Slot).ToArray(),
+            Texts(added.Select(x => x.Image.ObjectKey)),
+            Texts(added.Select(x => x.Image.Sha256)),
+            Texts(added.Select(x => x.Command.ContentType)),
+            added.Select(x => x.Command.ByteLength).ToArray(),
+            added.Select(x => x.Command.Width).ToArray(),
+            added.Select(x => x.Command.Height).ToArray(),
+            added.Select(x => x.Image.IsStored).ToArray(),
+            added.Select(x => x.Image.IsPlaced).ToArray(),
+            added.Select(x => x.Image.ProjectVersion).ToArray(),
+            Enumerable.Range(0, added.Count).Select(x => (long)x).ToArray(),
+            transaction.Now
+        );
+
+    private static NpgsqlParameter Texts(IEnumerable<string?> values) =>
+        new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
+}

@@ -1,0 +1,10 @@
+using Pipeline.Workers.Lanes;
+
+namespace Pipeline.Workers.Storyboards;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class StoryboardsSlice
+{
+    public static void AddStoryboards(this IServiceCollection services) =>
+        services.AddSingleton<ILaneHandler, DefineScenesHandler>();
+}

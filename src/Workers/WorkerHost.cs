@@ -1,0 +1,48 @@
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Saving;
+using Pipeline.Workers.Storage;
+using Pipeline.Workers.Storyboards;
+
+namespace Pipeline.Workers;
+
+/// <summary>The whole object graph of a worker process: the rooms, then the slices.</summary>
+internal static class WorkerHost
+{
+    public static IHost Build()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        var configuration = builder.Configuration;
+        var lanes = LanesRoom.ReadOptions(configuration);
+
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        });
+        // Statements are not news; what fails is thrown, and logged by whoever catches it.
+        builder.Logging.AddFilter("Npgsql", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.None);
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddPersistence(configuration);
+        builder.Services.AddStorage(configuration);
+        builder.Services.AddMessaging(
+            MessagingOptions.Read(configuration),
+            lanes.BodySizeLimitBytes,
+            AddConsumers,
+            LaneTopology.ConfigureDeadLetters
+        );
+
+        builder.Services.AddStoryboards();
+        builder.Services.AddSaving();
+
+        // Last, so that it stops first: lanes are handed over while the bus and the database are still there.
+        builder.Services.AddLanes(lanes, configuration["Worker:Name"] ?? Environment.MachineName);
+        return builder.Build();
+    }
+
+    private static void AddConsumers(MassTransit.IBusRegistrationConfigurator bus) { }
+}
