@@ -22,13 +22,11 @@ use_set() {
     bench) base=19000 ;;
     *) base='' ;;
   esac
-  base=${PIPELINE_PORT_BASE:-${made:-$base}}
+  base=${made:-${PIPELINE_PORT_BASE:-$base}} # Ceph's monitor map holds its port, so a set stays where it was made
   [ -n "$base" ] || die "set '$name' has no ports of its own: give PIPELINE_PORT_BASE"
   if ! [[ $base =~ ^[0-9]{4,5}$ ]] || [ "$base" -lt 1024 ] || [ "$base" -gt 65436 ]; then
     die "PIPELINE_PORT_BASE must be a port from 1024 to 65436, not '$base'"
   fi
-  # Ceph's monitor map holds its port, so a set stays where it was made.
-  [ "${made:-$base}" = "$base" ] || die "set '$name' was made for ports from $made: use those, or eng/services down $name --wipe"
   declare -gA port=(
     [base]=$base [amqp]=$((base + 1)) [management]=$((base + 2)) [prometheus]=$((base + 3)) [distribution]=$((base + 4))
     [epmd]=$((base + 5)) [postgres]=$((base + 10)) [s3]=$((base + 20)) [mon]=$((base + 21)) [osd]=$((base + 22)) [publisher]=$((base + 80))
@@ -38,9 +36,10 @@ use_set() {
 # One up or down of a set at a time. Started servers must not inherit descriptor 9, or the lock would live as long as they.
 lock_set() {
   umask 077
-  mkdir -p "$data"/{pids,log}
-  exec 9>"$data/lock"
+  mkdir -p "$data"
+  exec 9>"$data.lock" # beside the folder, which "down --wipe" deletes
   flock -n 9 || { say "waiting for another eng/services on set '$name'"; flock 9; }
+  mkdir -p "$data"/{pids,log}
 }
 
 # --- processes
@@ -159,6 +158,8 @@ load_secrets() {
 # --- the whole set
 
 up_all() {
+  [ "${PIPELINE_PORT_BASE:-${port[base]}}" = "${port[base]}" ] ||
+    die "set '$name' was made for ports from ${port[base]}: leave PIPELINE_PORT_BASE unset, or eng/services down $name --wipe"
   load_secrets
   if ! rabbitmq_ready || ! postgres_ready || ! ceph_ready; then
     install_missing

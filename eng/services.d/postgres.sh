@@ -80,7 +80,7 @@ postgres_populate() {
     >>"$data/log/postgres.out" 2>&1 <<SQL || give_up postgres "could not be given its roles and database"
 DROP DATABASE IF EXISTS pipeline;
 DROP ROLE IF EXISTS pipeline_workers, pipeline_publisher;
-CREATE ROLE pipeline_workers LOGIN PASSWORD '$secret_postgres_workers';
+CREATE ROLE pipeline_workers LOGIN PASSWORD '$secret_postgres_workers' $([ "$name" = run ] || echo CREATEDB); -- a database a test
 CREATE ROLE pipeline_publisher LOGIN PASSWORD '$secret_postgres_publisher';
 CREATE DATABASE pipeline OWNER pipeline_workers;
 REVOKE ALL ON DATABASE pipeline, postgres, template1 FROM PUBLIC;
