@@ -1,0 +1,24 @@
+#!/bin/sh
+# Writes the users with the passwords from .env into the definitions that RabbitMQ loads at its start. The default "guest" is
+# then never made. Runs as the image's root, which hands over to the user rabbitmq.
+set -eu
+umask 077
+definitions=/etc/rabbitmq/pipeline-definitions.json
+cat >"$definitions" <<JSON
+{
+  "vhosts": [{ "name": "pipeline" }],
+  "users": [
+    { "name": "admin", "password": "$RABBITMQ_ADMIN_PASSWORD", "tags": ["administrator"] },
+    { "name": "workers", "password": "$RABBITMQ_WORKERS_PASSWORD", "tags": [] },
+    { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] }
+  ],
+  "permissions": [
+    { "user": "admin", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" },
+    { "user": "workers", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" },
+    { "user": "publisher", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" }
+  ]
+}
+JSON
+chown rabbitmq "$definitions"
+umask 022
+exec docker-entrypoint.sh rabbitmq-server
