@@ -57,37 +57,34 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     /// </exception>
     public async Task<Task> SendAsync(WireMessage message, CancellationToken cancellation)
     {
-        await _window.WaitAsync(cancellation);
-        var sent = false;
+        // The place in the order is taken first: callers that wait for the window one by one could overtake each other
+        // when several of its slots come free at once.
+        await _order.WaitAsync(cancellation);
         try
         {
-            await _order.WaitAsync(cancellation);
+            await _window.WaitAsync(cancellation);
+            var sent = false;
             try
             {
-                if (_session is not { IsOpen: true })
-                {
-                    if (_session is not null)
-                        await _session.DisposeAsync();
-                    _session = await Session.OpenAsync(broker, clientName, cancellation);
-                }
-
-                var confirm = await _session.WriteAsync(message, cancellation);
+                var session = await OpenSessionAsync(cancellation);
+                var confirm = await session.WriteAsync(message, cancellation);
                 sent = true;
                 return LeaveWindow(confirm);
             }
             finally
             {
-                _order.Release();
+                if (!sent)
+                    _window.Release();
             }
         }
-        catch (Exception e) when (e is OperationInterruptedException or BrokerUnreachableException or IOException)
+        catch (Exception e)
+            when (e is RabbitMQClientException or IOException or TimeoutException or ObjectDisposedException)
         {
             throw new PublishFailedException($"'{message.Exchange}' did not take {message.MessageId}: {e.Message}", e);
         }
         finally
         {
-            if (!sent)
-                _window.Release();
+            _order.Release();
         }
     }
 
@@ -98,6 +95,20 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             await _session.DisposeAsync();
         _order.Dispose();
         _window.Dispose();
+    }
+
+    private async Task<Session> OpenSessionAsync(CancellationToken cancellation)
+    {
+        if (_session is { IsOpen: true })
+            return _session;
+
+        // Forgotten first: where the broker is down, the next call must not dispose the same session again.
+        var lost = _session;
+        _session = null;
+        if (lost is not null)
+            await lost.DisposeAsync();
+        _session = await Session.OpenAsync(broker, clientName, cancellation);
+        return _session;
     }
 
     private async Task LeaveWindow(Task confirm)
@@ -146,14 +157,22 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                 AutomaticRecoveryEnabled = false, // A recovered channel would start its sequence anew behind our back.
             };
             var connection = await factory.CreateConnectionAsync(cancellation);
-            var channel = await connection.CreateChannelAsync(
-                new CreateChannelOptions(
-                    publisherConfirmationsEnabled: true,
-                    publisherConfirmationTrackingEnabled: false
-                ),
-                cancellation
-            );
-            return new Session(connection, channel);
+            try
+            {
+                var channel = await connection.CreateChannelAsync(
+                    new CreateChannelOptions(
+                        publisherConfirmationsEnabled: true,
+                        publisherConfirmationTrackingEnabled: false
+                    ),
+                    cancellation
+                );
+                return new Session(connection, channel);
+            }
+            catch
+            {
+                await connection.DisposeAsync();
+                throw;
+            }
         }
 
         public async Task<Task> WriteAsync(WireMessage message, CancellationToken cancellation)
