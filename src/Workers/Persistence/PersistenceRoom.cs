@@ -16,6 +16,10 @@ internal static class PersistenceRoom
     // Eight lanes, the sweepers and a few consumers; well below the 100 of a default server with three workers.
     private const int PoolSize = 24;
 
+    // A process that is paused in the middle of a transaction holds its row locks; whoever takes its lanes over must not
+    // wait for it to wake up. The server ends such a session, and the transaction with it.
+    private const string IdleTransactionLimit = "-c idle_in_transaction_session_timeout=5s";
+
     public static void AddPersistence(this IServiceCollection services, IConfiguration configuration)
     {
         var connection = configuration.GetConnectionString(ConnectionName);
@@ -29,6 +33,7 @@ internal static class PersistenceRoom
             MaxPoolSize = PoolSize,
             // A network that swallows packets must not hold a lane for longer than its lease.
             KeepAlive = 10,
+            Options = IdleTransactionLimit,
         };
 
         services.AddSingleton(provider =>

@@ -1,0 +1,46 @@
+using Pipeline.Contracts.Saving;
+using Pipeline.Contracts.Storyboards;
+using Pipeline.Wire;
+
+namespace Pipeline.SystemTests.Harness;
+
+/// <summary>Commands as an application would send them.</summary>
+internal static class Commands
+{
+    private const int Edge = 512;
+
+    public static DefineScenes Storyboard(Guid projectId, int scenes) =>
+        new(
+            Guid.NewGuid(),
+            projectId,
+            [
+                .. Enumerable
+                    .Range(1, scenes)
+                    .Select(x => new SceneDefinition($"scene-{x}", x, $"The prompt of scene {x}.")),
+            ]
+        );
+
+    public static SaveImage Save(Guid projectId, int scene, int slot, Guid? imageId = null, string? sceneId = null)
+    {
+        var image = imageId ?? Guid.NewGuid();
+        var sha = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(image.ToByteArray()));
+        return new SaveImage(
+            Guid.NewGuid(),
+            projectId,
+            image,
+            sceneId ?? $"scene-{scene}",
+            SceneIndex: null,
+            slot,
+            $"projects/{projectId:D}/{image:D}/{sha}.png",
+            sha,
+            "image/png",
+            ByteLength: 1000,
+            Edge,
+            Edge
+        );
+    }
+
+    public static WireMessage ToWire(this SaveImage command) => WireMessage.Command(command);
+
+    public static WireMessage ToWire(this DefineScenes command) => WireMessage.Command(command);
+}

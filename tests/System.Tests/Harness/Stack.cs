@@ -1,0 +1,178 @@
+using System.Net.Http.Headers;
+using System.Text;
+using Npgsql;
+using Pipeline.Wire;
+using Xunit;
+
+namespace Pipeline.SystemTests.Harness;
+
+/// <summary>
+/// A pipeline of a test's own on the real servers: a virtual host and a database made for it, and worker processes that
+/// the test may kill. The servers are those that <c>eng/services env test</c> names; without them tests fail.
+/// </summary>
+public class Stack : IAsyncLifetime
+{
+    private readonly string _name = $"t{Guid.NewGuid():N}";
+    private readonly List<WorkerProcess> _workers = [];
+    private readonly HttpClient _management = new();
+
+    public Uri Broker { get; private set; } = null!;
+
+    public NpgsqlDataSource Database { get; private set; } = null!;
+
+    public IReadOnlyDictionary<string, string> Settings { get; private set; } = null!;
+
+    /// <summary>Extra settings of the workers, before the first one starts.</summary>
+    protected virtual IEnumerable<(string Name, string Value)> WorkerSettings => [];
+
+    public static string Required(string variable) =>
+        Environment.GetEnvironmentVariable(variable)
+        ?? throw new InvalidOperationException(
+            $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\"."
+        );
+
+    public async Task InitializeAsync()
+    {
+        var credentials = $"{Required("Management__Username")}:{Required("Management__Password")}";
+        _management.BaseAddress = new Uri(Required("Management__Url"));
+        _management.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
+            "Basic",
+            Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))
+        );
+
+        var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
+        Broker = broker.Uri;
+        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
+        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
+        {
+            const string All = """{"configure":".*","write":".*","read":".*"}""";
+            await ManageAsync(HttpMethod.Put, $"/api/permissions/{_name}/{user}", All);
+        }
+
+        var server = Required("ConnectionStrings__Postgres");
+        await using (var admin = NpgsqlDataSource.Create(server))
+        await using (var create = admin.CreateCommand($"create database {_name}"))
+            await create.ExecuteNonQueryAsync();
+        var connection = new NpgsqlConnectionStringBuilder(server) { Database = _name, MaxPoolSize = 8 };
+        Database = NpgsqlDataSource.Create(connection.ConnectionString);
+
+        connection.Remove("Maximum Pool Size");
+        Settings = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["ConnectionStrings__RabbitMq"] = Broker.ToString(),
+            ["ConnectionStrings__Postgres"] = connection.ConnectionString,
+        }
+            .Concat(WorkerSettings.Select(x => KeyValuePair.Create(x.Name, x.Value)))
+            .ToDictionary(StringComparer.Ordinal);
+        await WorkerProcess.MigrateAsync(Settings);
+    }
+
+    public async Task DisposeAsync()
+    {
+        foreach (var worker in _workers)
+            await worker.DisposeAsync();
+        if (Database is null)
+            return; // It was never made, and the test has said why.
+        await Database.DisposeAsync();
+        NpgsqlConnection.ClearAllPools();
+        await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
+        await using var admin = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
+        await using var drop = admin.CreateCommand($"drop database {_name} with (force)");
+        await drop.ExecuteNonQueryAsync();
+        _management.Dispose();
+    }
+
+    public WorkerProcess StartWorker(string name)
+    {
+        var worker = WorkerProcess.Start(name, Settings);
+        _workers.Add(worker);
+        return worker;
+    }
+
+    public ConfirmedPublisher NewPublisher() => new(Broker, "system tests");
+
+    /// <summary>Closes every connection of this pipeline from the broker's side.</summary>
+    /// <returns>How many there were.</returns>
+    public async Task<int> CloseConnectionsAsync()
+    {
+        var json = await _management.GetStringAsync(new Uri($"/api/vhosts/{_name}/connections", UriKind.Relative));
+        using var connections = System.Text.Json.JsonDocument.Parse(json);
+        var names = connections.RootElement.EnumerateArray().Select(x => x.GetProperty("name").GetString()!).ToArray();
+        foreach (var name in names)
+            await ManageAsync(HttpMethod.Delete, $"/api/connections/{Uri.EscapeDataString(name)}", ignoreMissing: true);
+        return names.Length;
+    }
+
+    /// <summary>One value; the database is the judge of every test here.</summary>
+    public async Task<T> ScalarAsync<T>(string sql, params object[] parameters)
+    {
+        await using var command = Database.CreateCommand(sql);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+
+    public async Task<List<T>> RowsAsync<T>(string sql, Func<NpgsqlDataReader, T> read, params object[] parameters)
+    {
+        await using var command = Database.CreateCommand(sql);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
+        await using var reader = await command.ExecuteReaderAsync();
+        var rows = new List<T>();
+        while (await reader.ReadAsync())
+            rows.Add(read(reader));
+        return rows;
+    }
+
+    /// <summary>Waits until a fact holds; the limit is a bound for a slow machine, and what was seen is told.</summary>
+    public async Task UntilAsync(string fact, Func<Task<bool>> holds, TimeSpan? limit = null)
+    {
+        var deadline = DateTimeOffset.UtcNow + (limit ?? TimeSpan.FromSeconds(120));
+        while (!await holds())
+        {
+            if (DateTimeOffset.UtcNow > deadline)
+                throw new TimeoutException(
+                    $"Not seen in time: {fact}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
+                );
+            await Task.Delay(50);
+        }
+    }
+
+    /// <summary>Waits until every one of the commands has its receipt.</summary>
+    public Task UntilReceiptsAsync(long count, TimeSpan? limit = null) =>
+        UntilAsync(
+            $"{count} receipts",
+            async () => await ScalarAsync<long>("select count(*) from pipeline.receipts") >= count,
+            limit
+        );
+
+    /// <summary>Says that these objects are in the store, as an import does when it has put them there.</summary>
+    public async Task PlantObjectsAsync(IReadOnlyCollection<string> keys)
+    {
+        const string Sql = """
+            insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
+            select key, 1000, 'planted', 'image/png', now(), now() from unnest($1) as key on conflict do nothing
+            """;
+        await using var command = Database.CreateCommand(Sql);
+        command.Parameters.AddWithValue(keys.ToArray());
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>Messages in a queue, ready and unanswered, as the broker counts them when asked.</summary>
+    public async Task<uint> MessagesAsync(string queue)
+    {
+        var factory = new RabbitMQ.Client.ConnectionFactory { Uri = Broker };
+        await using var connection = await factory.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync();
+        return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
+    }
+
+    private async Task ManageAsync(HttpMethod method, string path, string? body = null, bool ignoreMissing = false)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
+        request.Content = new StringContent(body ?? "{}", Encoding.UTF8, "application/json");
+        using var response = await _management.SendAsync(request);
+        if (!(ignoreMissing && response.StatusCode == System.Net.HttpStatusCode.NotFound))
+            response.EnsureSuccessStatusCode();
+    }
+}

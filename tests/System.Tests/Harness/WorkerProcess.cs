@@ -1,0 +1,109 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Pipeline.SystemTests.Harness;
+
+/// <summary>A real worker process, started as an operator starts it, that a test may kill, pause and stop.</summary>
+public sealed partial class WorkerProcess : IAsyncDisposable
+{
+    private const int Sigkill = 9;
+    private const int Sigterm = 15;
+    private const int Sigcont = 18;
+    private const int Sigstop = 19;
+
+    private readonly Process _process;
+    private readonly ConcurrentQueue<string> _log = new();
+
+    private readonly string _name;
+
+    private WorkerProcess(Process process, string name)
+    {
+        _name = name;
+        _process = process;
+        process.OutputDataReceived += (_, line) => Keep(line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public string Log => string.Join('\n', _log);
+
+    /// <summary>The last lines, for the message of a test that fails.</summary>
+    public string Tail => $"--- {_name}\n{string.Join('\n', _log.TakeLast(30))}";
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    public static WorkerProcess Start(string name, IReadOnlyDictionary<string, string> settings) =>
+        new(Launch("run", settings, name), name);
+
+    public static async Task MigrateAsync(IReadOnlyDictionary<string, string> settings)
+    {
+        await using var migrate = new WorkerProcess(Launch("migrate", settings, "migrate"), "migrate");
+        await migrate._process.WaitForExitAsync();
+        if (migrate.ExitCode != 0)
+            throw new InvalidOperationException($"migrate failed:\n{migrate.Log}");
+    }
+
+    /// <summary>kill -9: nothing in the process learns of it.</summary>
+    public async Task KillAsync()
+    {
+        Signal(Sigkill);
+        await _process.WaitForExitAsync();
+    }
+
+    public void Pause() => Signal(Sigstop);
+
+    public void Resume() => Signal(Sigcont);
+
+    /// <summary>SIGTERM, as an orchestrator stops a process, and waits for its end.</summary>
+    public async Task StopAsync()
+    {
+        Signal(Sigterm);
+        await _process.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            await KillAsync();
+        _process.Dispose();
+    }
+
+    private static Process Launch(string verb, IReadOnlyDictionary<string, string> settings, string name)
+    {
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Workers.dll"), verb]
+        )
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (variable, value) in settings)
+            start.Environment[variable] = value;
+        start.Environment["Worker__Name"] = name;
+        return Process.Start(start)!;
+    }
+
+    private void Keep(string? line)
+    {
+        if (line is null)
+            return;
+        _log.Enqueue(line);
+        if (_log.Count > 2000)
+            _log.TryDequeue(out _);
+    }
+
+    private void Signal(int signal)
+    {
+        if (Kill(_process.Id, signal) != 0)
+            throw new InvalidOperationException($"Signal {signal} did not reach process {_process.Id}.");
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int pid, int signal);
+}
