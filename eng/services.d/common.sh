@@ -37,7 +37,7 @@ use_set() {
 lock_set() {
   umask 077
   mkdir -p "$data"
-  exec 9>"$data.lock" # beside the folder, which "down --wipe" deletes
+  exec 9>"$data.services.lock" # beside the folder, which "down --wipe" deletes
   flock -n 9 || { say "waiting for another eng/services on set '$name'"; flock 9; }
   mkdir -p "$data"/{pids,log}
 }
