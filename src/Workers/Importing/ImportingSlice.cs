@@ -1,0 +1,24 @@
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace Pipeline.Workers.Importing;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class ImportingSlice
+{
+    /// <summary>Adds the queue <c>import-image</c>. Needs the rooms Storage, Persistence and Messaging.</summary>
+    public static void AddImporting(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        bus.AddOptions<ImportingOptions>().Bind(configuration.GetSection(ImportingOptions.Section)).ValidateOnStart();
+        bus.AddSingleton<IValidateOptions<ImportingOptions>, ImportingOptions>();
+        bus.AddSingleton(provider => provider.GetRequiredService<IOptions<ImportingOptions>>().Value);
+
+        bus.TryAddSingleton(TimeProvider.System);
+        bus.AddSingleton<SourceFetcher>();
+        bus.AddSingleton<ImportSource>();
+        bus.AddSingleton<ImportLedger>();
+        bus.AddSingleton<ImportFailureFilter>();
+        bus.AddConsumer<ImportImageConsumer, ImportImageConsumerDefinition>();
+    }
+}
