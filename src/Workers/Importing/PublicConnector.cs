@@ -12,7 +12,11 @@ internal sealed class PublicConnector(bool allowPrivateNetworks)
     /// <exception cref="PrivateAddressException">The name has no address on the public internet.</exception>
     public async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {
-        var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellation);
+        // The resolver refuses some literal addresses with an exception of its own.
+        var host = context.DnsEndPoint.Host;
+        IPAddress[] addresses = IPAddress.TryParse(host, out var literal)
+            ? [literal]
+            : await Dns.GetHostAddressesAsync(host, cancellation);
         if (!allowPrivateNetworks)
             addresses = Array.FindAll(addresses, PublicAddress.IsPublic);
         if (addresses.Length == 0)

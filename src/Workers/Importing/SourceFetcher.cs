@@ -22,6 +22,7 @@ internal sealed class SourceFetcher : IDisposable
             AllowAutoRedirect = false, // Followed below, each hop checked.
             UseProxy = false, // A proxy would connect for us, past the check of the address.
             UseCookies = false,
+            MaxResponseDrainSize = 0, // What is not wanted is not read on, even to save the connection.
             ConnectTimeout = options.ConnectTimeout,
             PooledConnectionLifetime = TimeSpan.FromMinutes(1),
             MaxConnectionsPerServer = options.ConcurrentImports,
