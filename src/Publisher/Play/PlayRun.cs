@@ -1,0 +1,161 @@
+using Npgsql;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Contracts.Storyboards;
+using Pipeline.Publisher.Importing;
+using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Status;
+using Pipeline.Publisher.Storage;
+using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
+
+namespace Pipeline.Publisher.Play;
+
+/// <summary>Sends a plan, and watches the status views until it has come true.</summary>
+internal sealed class PlayRun(
+    PlayPlan plan,
+    StatusDatabase database,
+    Uri broker,
+    S3Store store,
+    Screen screen,
+    TimeProvider clock
+)
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(250);
+
+    // A receipt is committed with what it tells of, so this only lasts as long as one poll; a bound all the same.
+    private static readonly TimeSpan ReceiptGrace = TimeSpan.FromSeconds(10);
+
+    private readonly ProgressLine _progress = new(screen, clock);
+    private readonly List<Guid> _imports = [];
+    private int _sent;
+
+    /// <summary>Ends when every picture is shown, nothing more can come, or the time is over.</summary>
+    public async Task<PlayResult> RunAsync(TimeSpan timeout, CancellationToken cancellation)
+    {
+        var started = clock.GetTimestamp();
+        await using (var sender = new CommandSender(broker, "publisher play", clock))
+        {
+            var define = new DefineScenes(Guid.NewGuid(), plan.Project, plan.Definition);
+            await sender.SendAsync(WireMessage.Command(define), cancellation);
+        }
+
+        using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var importing = new ImportRunner(broker, store, ImportRunner.PublisherDefault, clock).RunAsync(
+            plan.Project,
+            plan.Pictures,
+            (_, command) =>
+            {
+                lock (_imports)
+                    _imports.Add(command.CommandId);
+                Interlocked.Increment(ref _sent);
+                return Task.CompletedTask;
+            },
+            stopping.Token
+        );
+        try
+        {
+            var seconds = await WatchAsync(importing, started, timeout, cancellation);
+            return await PlayResult.ReadAsync(plan, database, seconds, cancellation);
+        }
+        finally
+        {
+            await stopping.CancelAsync();
+            await importing.ContinueWith(
+                _ => { },
+                CancellationToken.None,
+                TaskContinuationOptions.None,
+                TaskScheduler.Default
+            );
+        }
+    }
+
+    private async Task<double> WatchAsync(
+        Task importing,
+        long started,
+        TimeSpan timeout,
+        CancellationToken cancellation
+    )
+    {
+        var result = await PlayResult.ReadAsync(plan, database, 0, cancellation);
+        double? completeAt = null;
+        try
+        {
+            while (true)
+            {
+                if (importing.IsCompleted)
+                    await importing; // A failure ends the play, with its own words.
+
+                var elapsed = clock.GetElapsedTime(started);
+                result = await ReadAsync(result, cancellation);
+                if (completeAt is null && importing.IsCompleted && HasAllFiles(result))
+                    completeAt = elapsed.TotalSeconds;
+                var isOver =
+                    elapsed >= timeout
+                    || (completeAt is { } at && elapsed.TotalSeconds - at > ReceiptGrace.TotalSeconds)
+                    || (importing.IsCompleted && await IsSettledAsync(completeAt is not null, cancellation));
+                if (isOver)
+                    return completeAt ?? elapsed.TotalSeconds;
+
+                await _progress.ShowAsync(Text(result, elapsed));
+                await Task.Delay(PollInterval, clock, cancellation);
+            }
+        }
+        finally
+        {
+            await _progress.EndAsync(Text(result, clock.GetElapsedTime(started)));
+        }
+    }
+
+    /// <summary>A database that is away for a moment ends no play; the time-out does.</summary>
+    private async Task<PlayResult> ReadAsync(PlayResult last, CancellationToken cancellation)
+    {
+        try
+        {
+            return await PlayResult.ReadAsync(plan, database, 0, cancellation);
+        }
+        catch (NpgsqlException e) when (e.IsTransient)
+        {
+            await _progress.ShowAsync(DatabaseFailures.Describe(e));
+            return last;
+        }
+    }
+
+    private bool HasAllFiles(PlayResult result) =>
+        plan.Scenes.All(x => PlayResult.Shown(result.Rows, x.Id) >= x.Pictures);
+
+    /// <summary>
+    /// True when every command has ended, the saves included that the imports queued: whatever is not shown by then
+    /// does not come any more, except what waits for a scene or an object.
+    /// </summary>
+    private async Task<bool> IsSettledAsync(bool isComplete, CancellationToken cancellation)
+    {
+        Guid[] imports;
+        lock (_imports)
+            imports = [.. _imports];
+        var reads = new ReceiptReads(database);
+        try
+        {
+            var receipts = await reads.OfAsync(imports, cancellation);
+            if (receipts.Count < imports.Length)
+                return false;
+            var saves = receipts
+                .Where(x => x.Outcome is Outcomes.Applied or Outcomes.Unchanged)
+                .Select(x => NameBasedGuid.Create(x.CommandId, "save-image"))
+                .ToArray();
+            var saved = await reads.OfAsync(saves, cancellation);
+            return saved.Count == saves.Length
+                && (isComplete || saved.TrueForAll(x => x.Outcome != Outcomes.TargetMissing));
+        }
+        catch (NpgsqlException e) when (e.IsTransient)
+        {
+            return false;
+        }
+    }
+
+    private string Text(PlayResult result, TimeSpan elapsed)
+    {
+        var complete = plan.Scenes.Count(x => PlayResult.Shown(result.Rows, x.Id) >= x.Wanted);
+        return $"{elapsed.TotalSeconds, 5:F1} s  scenes complete {complete}/{plan.Scenes.Count}  images shown {result.Images}/{plan.Pictures.Count}  "
+            + $"handed in {_sent}/{plan.Pictures.Count}  receipts: {ReceiptText.Counts(result.Receipts)}";
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text.Encodings.Web;
+using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Settings;
+using Pipeline.Publisher.Status;
+using Pipeline.Publisher.Storage;
+
+namespace Pipeline.Publisher.Serving;
+
+/// <summary>The web application, its whole object graph in one place.</summary>
+internal static class PublisherApp
+{
+    // What is being answered may end; a request body of 8 MiB over a slow line may not hold up a restart.
+    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(15);
+
+    /// <exception cref="SettingsException">One of broker, database, object store and address is absent or wrong.</exception>
+    public static WebApplication Build(PublisherSettings settings, TimeProvider clock)
+    {
+        var broker = settings.Broker;
+        var storage = settings.Storage;
+        var database = settings.StatusDatabase;
+        var url = settings.ListenUrl;
+
+        var builder = WebApplication.CreateSlimBuilder(
+            new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory }
+        );
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.UseUrls(url.GetLeftPart(UriPartial.Authority));
+        builder.WebHost.ConfigureKestrel(x =>
+        {
+            x.AddServerHeader = false;
+            x.Limits.MaxRequestBodySize = CommandEndpoints.ScenesByteLimit;
+        });
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
+        // Failures get one line from Problems; the framework would add a stack to the expected ones.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+
+        builder.Services.Configure<HostOptions>(x => x.ShutdownTimeout = ShutdownLimit);
+        // JSON is never pasted into HTML here, and people read it.
+        builder.Services.ConfigureHttpJsonOptions(x =>
+            x.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+        );
+        builder.Services.AddSingleton(clock);
+        builder.Services.AddSingleton(_ => new StatusDatabase(database));
+        builder.Services.AddSingleton<ProjectReads>();
+        builder.Services.AddSingleton<ReceiptReads>();
+        builder.Services.AddSingleton<LaneReads>();
+        builder.Services.AddSingleton(_ => new S3Store(storage));
+        builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
+        builder.Services.AddSingleton(_ => new BrokerProbe(broker));
+
+        var app = builder.Build();
+        app.UseStatusCodePages(x => Problems.OfStatus(x.HttpContext.Response.StatusCode).ExecuteAsync(x.HttpContext));
+        app.Use(Problems.CatchAsync);
+        app.MapPages(storage.PublicUrl ?? storage.ServiceUrl);
+        app.MapProjects();
+        app.MapReceipts();
+        app.MapImages();
+        app.MapCommands();
+        app.MapHealth();
+        return app;
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using Pipeline.Publisher.Terminal;
+
+namespace Pipeline.Publisher.Serving;
+
+/// <summary>Runs the HTTP API and the dashboard.</summary>
+internal static class ServeVerb
+{
+    private const string Help = """
+        Serve the HTTP API and the dashboard at Publisher__Url, until Ctrl-C or SIGTERM.
+
+          GET  /                               dashboard;  /projects/ID/view  a project's pictures
+          GET  /projects  /projects/ID         list; the document that front ends poll, with an ETag
+          GET  /projects/ID/images  /projects/ID/receipts  /receipts  /receipts/COMMAND  /lanes
+          GET  /images/ID/VERSION              redirects to a presigned URL of the object store
+          POST /projects/ID/scenes             {"scenes":[{"id","index","prompt"}]}; 202 after the broker's confirm
+          POST /projects/ID/images/import      {"sourceUrl","sceneId","slot"}; likewise
+          GET  /health/live  /health/ready     503 names the check that fails
+
+        Example:
+          Publisher__Url=http://localhost:8080 dotnet Pipeline.Publisher.dll serve
+        """;
+
+    public static Command Build(VerbRunner verbs) =>
+        verbs.Command(
+            "serve",
+            Help,
+            [],
+            async (_, context, cancellation) =>
+            {
+                await using var app = PublisherApp.Build(context.Settings, context.Clock);
+                await app.StartAsync(cancellation);
+                await context.Screen.NoteAsync($"serving at {string.Join(", ", app.Urls)}");
+                await app.WaitForShutdownAsync(cancellation);
+                return Exit.Done;
+            }
+        );
+}

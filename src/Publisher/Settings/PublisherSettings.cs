@@ -1,0 +1,98 @@
+namespace Pipeline.Publisher.Settings;
+
+/// <summary>
+/// What the environment (or an <c>appsettings.json</c> beside the program) says. Each setting is checked when a verb
+/// first needs it, so that a verb asks only for what it uses.
+/// </summary>
+internal sealed class PublisherSettings(IConfiguration configuration)
+{
+    private const string BrokerVariable = "Publisher__RabbitMq";
+    private const string StatusVariable = "ConnectionStrings__Status";
+    private const string UrlVariable = "Publisher__Url";
+
+    /// <summary>The broker, credentials and virtual host included.</summary>
+    /// <exception cref="SettingsException">Absent, or no AMQP address.</exception>
+    public Uri Broker
+    {
+        get
+        {
+            var text =
+                Optional(BrokerVariable)
+                ?? Optional("ConnectionStrings__RabbitMq")
+                ?? throw Missing(
+                    BrokerVariable,
+                    "the broker's address, such as amqp://user:password@localhost:5672/pipeline"
+                );
+            return Uri.TryCreate(text, UriKind.Absolute, out var broker) && broker.Scheme is "amqp" or "amqps"
+                ? broker
+                : throw new SettingsException(
+                    BrokerVariable,
+                    "must be an address such as amqp://user:password@host:5672/vhost"
+                );
+        }
+    }
+
+    /// <summary>Npgsql's connection string for the role that may read the views of schema <c>status</c>.</summary>
+    public string StatusDatabase =>
+        Optional(StatusVariable)
+        ?? throw Missing(
+            StatusVariable,
+            "a connection string such as Host=localhost;Database=pipeline;Username=pipeline_publisher;Password=..."
+        );
+
+    public StorageSettings Storage =>
+        new(
+            Web("Storage__ServiceUrl"),
+            Web("Storage__PublicUrl"),
+            Optional("Storage__Region") ?? "us-east-1",
+            Optional("Storage__Bucket") ?? throw Missing("Storage__Bucket", "the bucket that holds the pictures"),
+            Optional("Storage__AccessKey"),
+            Optional("Storage__SecretKey")
+        );
+
+    /// <summary>Where <c>serve</c> listens.</summary>
+    public Uri ListenUrl =>
+        Web(UrlVariable) ?? throw Missing(UrlVariable, "the address to listen at, such as http://localhost:8080");
+
+    /// <summary>The base of links for people; null where none is set. A wildcard address is nothing that one can open.</summary>
+    public Uri? LinkBase =>
+        Web(UrlVariable) is not { } url ? null
+        : url.Host is "0.0.0.0" or "[::]" ? new UriBuilder(url) { Host = "localhost" }.Uri
+        : url;
+
+    private Uri? Web(string variable)
+    {
+        if (Optional(variable) is not { } text)
+            return null;
+        return
+            Uri.TryCreate(text, UriKind.Absolute, out var url)
+            && url.Scheme is "http" or "https"
+            && url.PathAndQuery == "/"
+            ? url
+            : throw new SettingsException(variable, "must be http://host[:port] or https://host[:port] and no more");
+    }
+
+    private string? Optional(string variable) =>
+        configuration[variable.Replace("__", ":", StringComparison.Ordinal)] is { Length: > 0 } value ? value : null;
+
+    private static SettingsException Missing(string variable, string what) => new(variable, $"is not set: {what}");
+}
+
+/// <summary>The object store, for uploads and for presigned reads.</summary>
+/// <param name="ServiceUrl">An S3 server other than AWS; null for AWS in <paramref name="Region"/>.</param>
+/// <param name="PublicUrl">The same server as browsers reach it, where that is another address.</param>
+/// <param name="Region">Of the bucket.</param>
+/// <param name="Bucket">The bucket's name.</param>
+/// <param name="AccessKey">Null, like <paramref name="SecretKey"/>: the AWS SDK looks for credentials itself.</param>
+/// <param name="SecretKey">Never printed.</param>
+internal sealed record StorageSettings(
+    Uri? ServiceUrl,
+    Uri? PublicUrl,
+    string Region,
+    string Bucket,
+    string? AccessKey,
+    string? SecretKey
+);
+
+/// <summary>A setting is absent or wrong. The message names the environment variable, and never its value.</summary>
+internal sealed class SettingsException(string variable, string problem) : Exception($"{variable} {problem}.");

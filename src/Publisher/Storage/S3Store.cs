@@ -1,0 +1,104 @@
+using Amazon;
+using Amazon.Runtime;
+using Amazon.S3;
+using Amazon.S3.Model;
+using Pipeline.Publisher.Settings;
+
+namespace Pipeline.Publisher.Storage;
+
+/// <summary>The two things that the publisher does with the object store: hand bytes in, and sign reads.</summary>
+internal sealed class S3Store(StorageSettings settings) : IDisposable
+{
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(60);
+    private const int RequestRetries = 4;
+
+    private readonly AmazonS3Client _s3 = Client(settings, settings.ServiceUrl);
+
+    // Signing needs no connection, but the host's name is part of what is signed.
+    private readonly AmazonS3Client _signer = Client(settings, settings.PublicUrl ?? settings.ServiceUrl);
+
+    /// <summary>Puts the bytes where the workers' import looks for them.</summary>
+    /// <param name="key">Under <c>uploads/</c>; derived from the command, so that a second run writes the same object.</param>
+    /// <param name="content">Read to its end; not disposed.</param>
+    /// <exception cref="AmazonServiceException">The store refused it: see <see cref="StorageFailures"/>.</exception>
+    /// <exception cref="StorageException">The store did not answer, the SDK's own retries included.</exception>
+    public async Task UploadAsync(string key, Stream content, CancellationToken cancellation)
+    {
+        try
+        {
+            await _s3.PutObjectAsync(
+                new PutObjectRequest
+                {
+                    BucketName = settings.Bucket,
+                    Key = key,
+                    InputStream = content,
+                    AutoCloseStream = false,
+                    // What it is, the workers find out from the bytes.
+                    ContentType = "application/octet-stream",
+                },
+                cancellation
+            );
+        }
+        catch (Exception e) when (e is HttpRequestException or TimeoutException)
+        {
+            throw NoAnswer(e);
+        }
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
+        {
+            // HttpClient's time-out looks like a cancellation, and is none.
+            throw NoAnswer(e);
+        }
+    }
+
+    /// <summary>A URL that reads the object without credentials until it expires.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="expires">At most 7 days from now.</param>
+    public Task<string> SignAsync(string key, DateTimeOffset expires) =>
+        _signer.GetPreSignedURLAsync(
+            new GetPreSignedUrlRequest
+            {
+                BucketName = settings.Bucket,
+                Key = key,
+                Verb = HttpVerb.GET,
+                Expires = expires.UtcDateTime,
+                // The SDK's own choice is https, whatever the address says.
+                Protocol =
+                    (settings.PublicUrl ?? settings.ServiceUrl)?.Scheme == Uri.UriSchemeHttp
+                        ? Protocol.HTTP
+                        : Protocol.HTTPS,
+            }
+        );
+
+    public void Dispose()
+    {
+        _s3.Dispose();
+        _signer.Dispose();
+    }
+
+    private static StorageException NoAnswer(Exception e) =>
+        new($"The object store does not answer at Storage__ServiceUrl: {e.GetBaseException().Message}", e);
+
+    private static AmazonS3Client Client(StorageSettings settings, Uri? address)
+    {
+        var config = new AmazonS3Config
+        {
+            // Newer checksum trailers are refused by Ceph and others.
+            RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
+            ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
+            Timeout = RequestTimeout,
+            MaxErrorRetry = RequestRetries,
+        };
+        if (address is null)
+            config.RegionEndpoint = RegionEndpoint.GetBySystemName(settings.Region);
+        else
+        {
+            config.ServiceURL = address.AbsoluteUri;
+            config.AuthenticationRegion = settings.Region;
+            config.ForcePathStyle = true;
+        }
+
+        return settings is { AccessKey: { } access, SecretKey: { } secret }
+            ? new AmazonS3Client(new BasicAWSCredentials(access, secret), config)
+            : new AmazonS3Client(config);
+    }
+}
