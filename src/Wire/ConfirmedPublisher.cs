@@ -260,7 +260,8 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                 {
                     pending.Confirmed.TrySetException(
                         new PublishFailedException(
-                            $"The channel was lost before {pending.MessageId} was confirmed: {reason}"
+                            $"The channel was lost before {pending.MessageId} was confirmed: {reason?.ReplyText ?? "closed"}.",
+                            reason is null ? null : new OperationInterruptedException(reason)
                         )
                     );
                 }

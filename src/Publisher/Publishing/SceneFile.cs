@@ -17,8 +17,8 @@ internal sealed record SceneFile(
     IReadOnlyList<SceneDefinition> Scenes
 )
 {
-    /// <summary>1,000 scenes with the longest prompts would have 32 MB; brokers since RabbitMQ 4 take 16 MiB.</summary>
-    public const int ByteLimit = 8 * 1024 * 1024;
+    /// <summary>1 MiB: a longer message the lanes refuse, unless they are configured otherwise.</summary>
+    public const int ByteLimit = 1024 * 1024;
 
     private static readonly JsonSerializerOptions Reading = new(JsonSerializerDefaults.Web)
     {

@@ -9,7 +9,7 @@ namespace Pipeline.Publisher.Serving;
 /// <summary>The web application, its whole object graph in one place.</summary>
 internal static class PublisherApp
 {
-    // What is being answered may end; a request body of 8 MiB over a slow line may not hold up a restart.
+    // What is being answered may end; a request body over a slow line may not hold up a restart.
     private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(15);
 
     /// <exception cref="SettingsException">One of broker, database, object store and address is absent or wrong.</exception>
