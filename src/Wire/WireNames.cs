@@ -27,4 +27,7 @@ public static class WireNames
 
     /// <summary>MassTransit's name for a queue's dead letters.</summary>
     public static string ErrorQueue(string queue) => queue + "_error";
+
+    /// <summary>MassTransit's name for a queue's messages that no consumer wanted.</summary>
+    public static string SkippedQueue(string queue) => queue + "_skipped";
 }

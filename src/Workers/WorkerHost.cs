@@ -14,6 +14,7 @@ internal static class WorkerHost
     {
         var builder = Host.CreateApplicationBuilder();
         var configuration = builder.Configuration;
+        var worker = new WorkerIdentity(Guid.NewGuid(), configuration["Worker:Name"] ?? Environment.MachineName);
         var lanes = LanesRoom.ReadOptions(configuration);
 
         builder.Logging.AddSimpleConsole(console =>
@@ -27,7 +28,8 @@ internal static class WorkerHost
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.None);
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddPersistence(configuration);
+        builder.Services.AddSingleton(worker);
+        builder.Services.AddPersistence(configuration, worker);
         builder.Services.AddStorage(configuration);
         builder.Services.AddMessaging(
             MessagingOptions.Read(configuration),
@@ -40,7 +42,7 @@ internal static class WorkerHost
         builder.Services.AddSaving();
 
         // Last, so that it stops first: lanes are handed over while the bus and the database are still there.
-        builder.Services.AddLanes(lanes, configuration["Worker:Name"] ?? Environment.MachineName);
+        builder.Services.AddLanes(lanes);
         return builder.Build();
     }
 

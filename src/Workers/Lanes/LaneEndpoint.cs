@@ -39,7 +39,7 @@ internal sealed class LaneEndpoint
             options.BatchLimit,
             applier,
             announcer,
-            () => channel.AbortAsync(CancellationToken.None),
+            () => ObserveAsync(channel.AbortAsync(CancellationToken.None)),
             logger
         ));
         _handle = bus.ConnectReceiveEndpoint(WireNames.LaneQueue(lane), (_, endpoint) => Configure(endpoint));
@@ -71,11 +71,11 @@ internal sealed class LaneEndpoint
         await ObserveAsync(_handle.StopAsync(limit.Token));
     }
 
-    private async Task ObserveAsync(Task stopping)
+    private async Task ObserveAsync(Task closing)
     {
         try
         {
-            await stopping;
+            await closing;
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

@@ -1,10 +1,11 @@
 using Npgsql;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>Which worker lives, and which one holds which lane: <c>pipeline.workers</c> and <c>pipeline.lanes</c>.</summary>
 /// <remarks>All times are the database's, so that the clocks of the workers need not agree.</remarks>
-internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, Guid worker, string name)
+internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, WorkerIdentity worker)
 {
     // Any number that no other advisory lock of this database uses.
     private const long BalancingLock = 0x6C616E6573;
@@ -15,6 +16,14 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, G
         """;
 
     private const string ForgetDeadSql = "delete from pipeline.workers where lease_until < now() - $1";
+
+    // A worker that does not renew may be paused in the middle of a transaction, with the locks that its successor needs.
+    // Its sessions are ended, and their transactions with them; should it wake up, it connects anew.
+    private const string EndSessionsSql = $"""
+        select pg_terminate_backend(a.pid) from pg_stat_activity a
+        join pipeline.workers w on a.application_name = '{WorkerIdentity.SessionPrefix}' || w.id
+        where w.lease_until < now() and a.xact_start is not null
+        """;
 
     private const string RenewSql =
         "update pipeline.lanes set lease_until = now() + $2 where worker_id = $1 returning lane, epoch";
@@ -72,14 +81,15 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, G
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await LockAsync(connection, cancellation);
-        await ExecuteAsync(connection, BeatSql, cancellation, worker, name, options.LeaseLength);
+        await ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength);
+        await ExecuteAsync(connection, EndSessionsSql, cancellation);
         await ExecuteAsync(connection, ForgetDeadSql, cancellation, options.LeaseLength * 12);
-        var held = await LanesAsync(connection, RenewSql, cancellation, worker, options.LeaseLength);
+        var held = await LanesAsync(connection, RenewSql, cancellation, worker.Id, options.LeaseLength);
 
-        var plan = LaneShares.Plan(worker, await CountsAsync(connection, cancellation), options.Count);
+        var plan = LaneShares.Plan(worker.Id, await CountsAsync(connection, cancellation), options.Count);
         if (plan.Take > 0)
         {
-            var taken = await LanesAsync(connection, TakeSql, cancellation, worker, options.LeaseLength, plan.Take);
+            var taken = await LanesAsync(connection, TakeSql, cancellation, worker.Id, options.LeaseLength, plan.Take);
             foreach (var (lane, epoch) in taken)
                 held[lane] = epoch;
         }
@@ -92,22 +102,22 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, G
     public async Task RenewAsync(CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, BeatSql, cancellation, worker, name, options.LeaseLength);
-        await LanesAsync(connection, RenewSql, cancellation, worker, options.LeaseLength);
+        await ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength);
+        await LanesAsync(connection, RenewSql, cancellation, worker.Id, options.LeaseLength);
     }
 
     /// <summary>Frees one lane at once.</summary>
     public async Task ReleaseAsync(int lane, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker);
+        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker.Id);
     }
 
     /// <summary>Takes this worker off the list of the living.</summary>
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, LeaveSql, cancellation, worker);
+        await ExecuteAsync(connection, LeaveSql, cancellation, worker.Id);
     }
 
     private static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>

@@ -56,6 +56,7 @@ internal static class LaneTopology
         {
             var queue = WireNames.LaneQueue(lane);
             await DeclareQueueAsync(channel, WireNames.ErrorQueue(queue), DeadLetterArguments, cancellation);
+            await DeclareQueueAsync(channel, WireNames.SkippedQueue(queue), DeadLetterArguments, cancellation);
             await DeclareQueueAsync(channel, queue, Arguments(queue), cancellation);
             await channel.QueueBindAsync(queue, WireNames.LanesExchange, Weight, cancellationToken: cancellation);
         }

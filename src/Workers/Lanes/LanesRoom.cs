@@ -1,4 +1,3 @@
-using Npgsql;
 using Pipeline.Contracts;
 using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
@@ -16,18 +15,13 @@ internal static class LanesRoom
     }
 
     /// <summary>Adds the lanes. Call it after the bus: hosted services stop in reverse, and lanes must stop first.</summary>
-    public static void AddLanes(this IServiceCollection services, LaneOptions options, string workerName)
+    public static void AddLanes(this IServiceCollection services, LaneOptions options)
     {
         services.AddSingleton(options);
         services.AddSingleton<LaneWriter>();
         services.AddSingleton<LaneApplier>();
         services.AddSingleton<LaneAnnouncer>();
-        services.AddSingleton(x => new LaneLeases(
-            x.GetRequiredService<NpgsqlDataSource>(),
-            options,
-            Guid.NewGuid(),
-            workerName
-        ));
+        services.AddSingleton<LaneLeases>();
         services.AddHostedService<LaneBalancer>();
     }
 

@@ -16,11 +16,18 @@ internal static class PersistenceRoom
     // Eight lanes, the sweepers and a few consumers; well below the 100 of a default server with three workers.
     private const int PoolSize = 24;
 
-    // A process that is paused in the middle of a transaction holds its row locks; whoever takes its lanes over must not
-    // wait for it to wake up. The server ends such a session, and the transaction with it.
+    // A process that is paused between two statements holds its row locks; nobody should wait for it to wake up. (One that
+    // is paused in the middle of sending a statement is not idle to the server: LaneLeases ends its sessions.)
     private const string IdleTransactionLimit = "-c idle_in_transaction_session_timeout=5s";
 
-    public static void AddPersistence(this IServiceCollection services, IConfiguration configuration)
+    /// <param name="services">The host's services.</param>
+    /// <param name="configuration">Holds the connection string.</param>
+    /// <param name="worker">Names the sessions, so that a successor can end those of a worker that has gone quiet.</param>
+    public static void AddPersistence(
+        this IServiceCollection services,
+        IConfiguration configuration,
+        WorkerIdentity worker
+    )
     {
         var connection = configuration.GetConnectionString(ConnectionName);
         if (string.IsNullOrWhiteSpace(connection))
@@ -28,7 +35,7 @@ internal static class PersistenceRoom
 
         var settings = new NpgsqlConnectionStringBuilder(connection)
         {
-            ApplicationName = "pipeline-workers",
+            ApplicationName = worker.SessionName,
             MaxAutoPrepare = PreparedStatements,
             MaxPoolSize = PoolSize,
             // A network that swallows packets must not hold a lane for longer than its lease.

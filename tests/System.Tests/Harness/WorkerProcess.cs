@@ -30,7 +30,8 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     public string Log => string.Join('\n', _log);
 
     /// <summary>The last lines, for the message of a test that fails.</summary>
-    public string Tail => $"--- {_name}\n{string.Join('\n', _log.TakeLast(30))}";
+    public string Tail =>
+        $"--- {_name}\n{string.Join('\n', _log.Where(x => !x.Contains("T-FAULT", StringComparison.Ordinal)).TakeLast(60))}";
 
     public bool HasExited => _process.HasExited;
 

@@ -1,0 +1,67 @@
+using System.Text;
+using RabbitMQ.Client;
+
+namespace Pipeline.SystemTests.Harness;
+
+/// <summary>A foreign service: RabbitMQ.Client alone, with every property under the test's control.</summary>
+internal sealed class RawClient : IAsyncDisposable
+{
+    private readonly IConnection _connection;
+    private readonly IChannel _channel;
+
+    private RawClient(IConnection connection, IChannel channel)
+    {
+        _connection = connection;
+        _channel = channel;
+    }
+
+    public static async Task<RawClient> ConnectAsync(Uri broker)
+    {
+        var connection = await new ConnectionFactory { Uri = broker }.CreateConnectionAsync();
+        var confirms = new CreateChannelOptions(
+            publisherConfirmationsEnabled: true,
+            publisherConfirmationTrackingEnabled: true
+        );
+        return new RawClient(connection, await connection.CreateChannelAsync(confirms));
+    }
+
+    public async Task PublishAsync(
+        string exchange,
+        string routingKey,
+        string body,
+        string? messageId,
+        string? type,
+        string contentType = "application/json"
+    )
+    {
+        var properties = new BasicProperties { ContentType = contentType, DeliveryMode = DeliveryModes.Persistent };
+        if (messageId is not null)
+            properties.MessageId = messageId;
+        if (type is not null)
+            properties.Type = type;
+        await _channel.BasicPublishAsync(
+            exchange,
+            routingKey,
+            mandatory: true,
+            properties,
+            Encoding.UTF8.GetBytes(body)
+        );
+    }
+
+    /// <summary>Binds a queue of its own to an event and returns its name.</summary>
+    public async Task<string> ListenAsync(string exchange, string bindingKey = "#")
+    {
+        var queue = (await _channel.QueueDeclareAsync($"listener-{Guid.NewGuid():N}", true, false, false)).QueueName;
+        await _channel.QueueBindAsync(queue, exchange, bindingKey);
+        return queue;
+    }
+
+    /// <summary>Takes the next message off a queue; null when there is none.</summary>
+    public Task<BasicGetResult?> GetAsync(string queue) => _channel.BasicGetAsync(queue, autoAck: true);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _channel.DisposeAsync();
+        await _connection.DisposeAsync();
+    }
+}
