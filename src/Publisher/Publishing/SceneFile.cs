@@ -62,8 +62,7 @@ internal sealed record SceneFile(
         }
         catch (JsonException e)
         {
-            var place = e.LineNumber is { } line ? $" (line {line + 1}, {e.Path})" : "";
-            throw new UsageException($"{name}: is no storyboard{place}: {FirstSentence(e.Message)}");
+            throw new UsageException($"{name}: is no storyboard: {JsonErrors.Describe(e)}");
         }
 
         if (written is null)
@@ -75,10 +74,6 @@ internal sealed record SceneFile(
             throw new UsageException($"{name}: imagesPerScene: must be 0 or more.");
         return new SceneFile(written.ImagesPerScene, written.CommandId, written.ProjectId, scenes);
     }
-
-    // The rest of the message repeats path and line.
-    private static string FirstSentence(string message) =>
-        message.IndexOf(" Path:", StringComparison.Ordinal) is > 0 and var end ? message[..end] : message;
 
     private sealed record Written(
         int? ImagesPerScene,

@@ -3,6 +3,7 @@ using Amazon.Runtime;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.WebUtilities;
 using Npgsql;
+using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Storage;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Wire;
@@ -62,7 +63,9 @@ internal static partial class Problems
         catch (Exception e) when (!context.Response.HasStarted)
         {
             var (status, type) = Classify(e);
-            var detail = e is JsonException ? $"The body is no valid JSON: {e.Message}" : Failures.Describe(e);
+            var detail = e is JsonException json
+                ? $"The body is not what was expected: {JsonErrors.Describe(json)}"
+                : Failures.Describe(e);
             var logger = context.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Problems));
             if (status == StatusCodes.Status500InternalServerError)
                 LogUnexpected(logger, context.Request.Method, context.Request.Path, e);

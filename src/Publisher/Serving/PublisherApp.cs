@@ -33,6 +33,8 @@ internal static class PublisherApp
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning);
         // Failures get one line from Problems; the framework would add a stack to the expected ones.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+        // A taken address ends the program with a line of its own.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None);
 
         builder.Services.Configure<HostOptions>(x => x.ShutdownTimeout = ShutdownLimit);
         // JSON is never pasted into HTML here, and people read it.

@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace Pipeline.Publisher.Settings;
 
 /// <summary>
@@ -33,12 +35,24 @@ internal sealed class PublisherSettings(IConfiguration configuration)
     }
 
     /// <summary>Npgsql's connection string for the role that may read the views of schema <c>status</c>.</summary>
-    public string StatusDatabase =>
-        Optional(StatusVariable)
-        ?? throw Missing(
-            StatusVariable,
-            "a connection string such as Host=localhost;Database=pipeline;Username=pipeline_publisher;Password=..."
-        );
+    /// <exception cref="SettingsException">Absent, or no connection string.</exception>
+    public string StatusDatabase
+    {
+        get
+        {
+            const string example =
+                "such as Host=localhost;Database=pipeline;Username=pipeline_publisher;Password=secret";
+            var text = Optional(StatusVariable) ?? throw Missing(StatusVariable, $"a connection string {example}");
+            try
+            {
+                return new NpgsqlConnectionStringBuilder(text).ConnectionString;
+            }
+            catch (Exception e) when (e is ArgumentException or FormatException)
+            {
+                throw new SettingsException(StatusVariable, $"must be a connection string {example}");
+            }
+        }
+    }
 
     public StorageSettings Storage =>
         new(

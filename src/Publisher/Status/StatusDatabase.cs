@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Npgsql;
 
 namespace Pipeline.Publisher.Status;
@@ -30,14 +31,22 @@ internal sealed class StatusDatabase : IAsyncDisposable
         params object?[] parameters
     )
     {
-        await using var command = _source.CreateCommand(sql);
-        foreach (var value in parameters)
-            command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var rows = new List<T>();
-        while (await reader.ReadAsync(cancellation))
-            rows.Add(row(reader));
-        return rows;
+        try
+        {
+            await using var command = _source.CreateCommand(sql);
+            foreach (var value in parameters)
+                command.Parameters.Add(new NpgsqlParameter { Value = value ?? DBNull.Value });
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            var rows = new List<T>();
+            while (await reader.ReadAsync(cancellation))
+                rows.Add(row(reader));
+            return rows;
+        }
+        catch (Exception e) when (e is SocketException or TimeoutException)
+        {
+            // A name that does not resolve escapes from Npgsql as it is.
+            throw new NpgsqlException("The database does not answer.", e);
+        }
     }
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Amazon.Runtime;
 using Npgsql;
 using Pipeline.Publisher.Publishing;
@@ -41,7 +42,7 @@ internal static class Failures
             PublishFailedException failed => BrokerFailures.Describe(failed),
             NpgsqlException database => DatabaseFailures.Describe(database),
             AmazonServiceException or AmazonClientException => StorageFailures.Describe(error),
-            IOException or UnauthorizedAccessException => error.Message,
+            IOException or UnauthorizedAccessException or SocketException => error.Message,
             OperationCanceledException => "Interrupted.",
             AggregateException { InnerException: { } inner } => Describe(inner),
             _ => null,
