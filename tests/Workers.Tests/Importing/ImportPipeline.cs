@@ -142,7 +142,7 @@ public sealed class ImportPipeline : IAsyncLifetime
             }
         );
         builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddPersistence(builder.Configuration);
+        builder.Services.AddPersistence(builder.Configuration, new WorkerIdentity(Guid.NewGuid(), "tests"));
         builder.Services.AddStorage(builder.Configuration);
         builder.Services.AddMessaging(
             MessagingOptions.Read(builder.Configuration),
