@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Pipeline.Workers;
-using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Painting;
 
 // The slices are listed in WorkerHost; here is only the command line.
 var run = new Command("run", "Consume commands until stopped by SIGTERM or Ctrl-C, then finish what is at hand.");
@@ -16,5 +16,6 @@ var root = new RootCommand("The image pipeline's workers. Settings are environme
 {
     run,
     migrate,
+    PaintCommand.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -1,3 +1,4 @@
+using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -34,8 +35,7 @@ internal static class WorkerHost
         builder.Services.AddMessaging(
             MessagingOptions.Read(configuration),
             lanes.BodySizeLimitBytes,
-            AddConsumers,
-            LaneTopology.ConfigureDeadLetters
+            bus => bus.AddImporting(configuration)
         );
 
         builder.Services.AddStoryboards();
@@ -45,6 +45,4 @@ internal static class WorkerHost
         builder.Services.AddLanes(lanes);
         return builder.Build();
     }
-
-    private static void AddConsumers(MassTransit.IBusRegistrationConfigurator bus) { }
 }

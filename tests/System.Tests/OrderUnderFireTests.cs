@@ -51,16 +51,20 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
         var publishing = PublishAsync(commands);
         await UntilReceiptsAsync(CommandCount / 16);
 
+        var watch = System.Diagnostics.Stopwatch.StartNew();
         paused.Pause();
         StartWorker("successor");
         await publishing;
         // The successor takes the leases at once; the queues only when the broker misses the paused one's heartbeat.
         await UntilAsync("lanes taken over", async () => await HeldByAsync("successor") == 8);
+        output.WriteLine($"lanes taken over {watch.Elapsed} after the pause");
         await UntilReceiptsAsync(commands.Length + Projects, TimeSpan.FromMinutes(3));
+        output.WriteLine($"all applied by the successor {watch.Elapsed} after the pause");
         var before = await StateAsync();
 
         paused.Resume();
         await UntilAsync("the paused worker is back among the living", async () => await HeldByAsync("paused") >= 4);
+        output.WriteLine($"back {watch.Elapsed} after the pause");
         (await StateAsync()).ShouldBe(before);
         await AssertExactAsync(commands);
     }

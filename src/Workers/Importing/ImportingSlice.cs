@@ -1,6 +1,7 @@
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Pipeline.Workers.Messaging;
 
 namespace Pipeline.Workers.Importing;
 
@@ -19,6 +20,7 @@ internal static class ImportingSlice
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportLedger>();
         bus.AddSingleton<ImportFailureFilter>();
+        bus.AddSingleton(new WorkQueue(ImportRequest.CommandName));
         bus.AddConsumer<ImportImageConsumer, ImportImageConsumerDefinition>();
     }
 }

@@ -78,7 +78,7 @@ internal sealed class LaneBalancer(
         {
             LaneLog.LeaseNotRenewed(logger, e.Message);
             if (clock.GetElapsedTime(_renewedAt) >= options.LeaseLength)
-                await AbandonAsync(_open.Keys, "the lease has ended unrenewed");
+                Abandon(_open, "the lease has ended unrenewed");
         }
     }
 
@@ -91,8 +91,8 @@ internal sealed class LaneBalancer(
         }
 
         // A lane with another epoch was lost and taken again in between: its consumer may have been paused.
-        await AbandonAsync(
-            _open.Where(x => !held.TryGetValue(x.Key, out var epoch) || epoch != x.Value.Epoch).Select(x => x.Key),
+        Abandon(
+            _open.Where(x => !held.TryGetValue(x.Key, out var epoch) || epoch != x.Value.Epoch),
             "the lease was lost"
         );
 
@@ -122,12 +122,12 @@ internal sealed class LaneBalancer(
         LaneLog.LaneReleased(logger, lane, reason);
     }
 
-    private async Task AbandonAsync(IEnumerable<int> lanes, string reason)
+    private void Abandon(IEnumerable<KeyValuePair<int, (LaneEndpoint Endpoint, long Epoch)>> lanes, string reason)
     {
-        foreach (var lane in lanes.ToArray())
+        foreach (var (lane, held) in lanes.ToArray())
         {
-            _open.Remove(lane, out var held);
-            await held.Endpoint.AbandonAsync();
+            _open.Remove(lane);
+            _leaving[lane] = held.Endpoint.AbandonAsync();
             LaneLog.LaneReleased(logger, lane, reason);
         }
     }

@@ -61,7 +61,9 @@ internal sealed class LaneUnreadableFilter(int lane, ILogger logger)
 {
     public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
     {
-        await RefuseAsync(context, $"The message cannot be read: {Innermost(context.Exception).Message}");
+        await RefuseAsync(context, $"The message cannot be read: {Describe(context.Exception)}");
+        // Without this MassTransit would take the message for one that nobody wanted, and move it a second time.
+        await context.NotifyFaulted(context.Exception);
         await next.Send(context);
     }
 
@@ -101,5 +103,6 @@ internal sealed class LaneUnreadableFilter(int lane, ILogger logger)
     private static string Shorten(string text, int length) =>
         (text.Length <= length ? text : text[..length]).Replace("\0", "\\0", StringComparison.Ordinal);
 
-    private static Exception Innermost(Exception error) => error.GetBaseException();
+    private static string Describe(Exception error) =>
+        error.InnerException is null ? error.Message : $"{error.Message} {error.GetBaseException().Message}";
 }

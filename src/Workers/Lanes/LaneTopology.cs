@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Lanes;
@@ -23,17 +24,6 @@ internal static class LaneTopology
             queue.SetQueueArgument(name, value);
     }
 
-    /// <summary>What a dead-letter queue must not inherit from its queue.</summary>
-    /// <remarks>A single active consumer forbids <c>basic.get</c> (405), and dead letters have no dead letters.</remarks>
-    public static void ConfigureDeadLetters(IRabbitMqQueueConfigurator queue)
-    {
-        queue.SetQueueArgument("x-single-active-consumer", value: null);
-        queue.SetQueueArgument("x-delivery-limit", value: null);
-        queue.SetQueueArgument("x-dead-letter-exchange", value: null);
-        queue.SetQueueArgument("x-dead-letter-strategy", value: null);
-        queue.SetQueueArgument("x-overflow", value: null);
-    }
-
     /// <summary>Declares everything that a publisher needs; declaring it again changes nothing.</summary>
     /// <remarks>
     /// Lanes first, commands last: while a lane were missing, the hash would give its projects to another one.
@@ -55,9 +45,7 @@ internal static class LaneTopology
         for (var lane = 0; lane < lanes; lane++)
         {
             var queue = WireNames.LaneQueue(lane);
-            await DeclareQueueAsync(channel, WireNames.ErrorQueue(queue), DeadLetterArguments, cancellation);
-            await DeclareQueueAsync(channel, WireNames.SkippedQueue(queue), DeadLetterArguments, cancellation);
-            await DeclareQueueAsync(channel, queue, Arguments(queue), cancellation);
+            await QueueTopology.DeclareAsync(channel, queue, Arguments(queue), cancellation);
             await channel.QueueBindAsync(queue, WireNames.LanesExchange, Weight, cancellationToken: cancellation);
         }
 
@@ -78,35 +66,9 @@ internal static class LaneTopology
         }
     }
 
-    private static Dictionary<string, object?> DeadLetterArguments { get; } =
-        new(StringComparer.Ordinal) { ["x-queue-type"] = "quorum" };
-
     private static Dictionary<string, object?> Arguments(string queue) =>
-        new(StringComparer.Ordinal)
+        new(QueueTopology.Arguments(queue, DeliveryLimit), StringComparer.Ordinal)
         {
-            ["x-queue-type"] = "quorum",
             ["x-single-active-consumer"] = true,
-            ["x-delivery-limit"] = DeliveryLimit,
-            ["x-dead-letter-exchange"] = WireNames.ErrorQueue(queue),
         };
-
-    /// <summary>A queue behind a fanout exchange of its own name, as MassTransit makes them.</summary>
-    private static async Task DeclareQueueAsync(
-        IChannel channel,
-        string queue,
-        IDictionary<string, object?> arguments,
-        CancellationToken cancellation
-    )
-    {
-        await channel.ExchangeDeclareAsync(queue, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
-        await channel.QueueDeclareAsync(
-            queue,
-            durable: true,
-            exclusive: false,
-            autoDelete: false,
-            arguments,
-            cancellationToken: cancellation
-        );
-        await channel.QueueBindAsync(queue, queue, routingKey: "", cancellationToken: cancellation);
-    }
 }

@@ -20,13 +20,11 @@ internal static class MessagingRoom
     /// <param name="options">The broker.</param>
     /// <param name="bodySizeLimitBytes">Larger bodies go to the dead letters unread.</param>
     /// <param name="slices">Adds consumers and sagas.</param>
-    /// <param name="configureDeadLetters">What dead-letter queues must not inherit.</param>
     public static void AddMessaging(
         this IServiceCollection services,
         MessagingOptions options,
         int bodySizeLimitBytes,
-        Action<IBusRegistrationConfigurator> slices,
-        Action<IRabbitMqQueueConfigurator> configureDeadLetters
+        Action<IBusRegistrationConfigurator> slices
     )
     {
         services.AddSingleton(options);
@@ -42,13 +40,15 @@ internal static class MessagingRoom
             bus.SetKebabCaseEndpointNameFormatter();
             slices(bus);
             bus.AddConfigureEndpointsCallback(
-                (_, _, endpoint) =>
+                (_, name, endpoint) =>
                 {
                     // The exchange of a command has its queue's name; events are bound by the slice that wants them.
                     endpoint.ConfigureConsumeTopology = false;
                     endpoint.PublishFaults = false;
-                    if (endpoint is IRabbitMqReceiveEndpointConfigurator queue)
-                        queue.SetQueueArgument("x-queue-type", "quorum");
+                    if (endpoint is not IRabbitMqReceiveEndpointConfigurator queue)
+                        return;
+                    foreach (var (argument, value) in QueueTopology.Arguments(name))
+                        queue.SetQueueArgument(argument, value);
                 }
             );
             bus.UsingRabbitMq(
@@ -56,8 +56,8 @@ internal static class MessagingRoom
                 {
                     rabbit.Host(options.Broker, host => host.Heartbeat(Heartbeat));
                     rabbit.MessageTopology.SetEntityNameFormatter(new WireEntityNames());
-                    rabbit.SendTopology.ConfigureErrorSettings = configureDeadLetters;
-                    rabbit.SendTopology.ConfigureDeadLetterSettings = configureDeadLetters;
+                    rabbit.SendTopology.ConfigureErrorSettings = QueueTopology.ConfigureDeadLetters;
+                    rabbit.SendTopology.ConfigureDeadLetterSettings = QueueTopology.ConfigureDeadLetters;
                     rabbit.AddDeserializer(
                         new DeserializerFactory(new WireDeserializer(UrnByExchange(), bodySizeLimitBytes)),
                         isDefault: true

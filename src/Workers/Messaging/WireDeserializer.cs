@@ -46,7 +46,7 @@ internal sealed class WireDeserializer(IReadOnlyDictionary<string, string> urnBy
         }
         catch (JsonException e)
         {
-            throw new SerializationException($"The body is no valid JSON: {e.Message}", e);
+            throw new SerializationException("The body is no valid JSON.", e);
         }
     }
 

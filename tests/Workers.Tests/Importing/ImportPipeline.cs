@@ -147,8 +147,7 @@ public sealed class ImportPipeline : IAsyncLifetime
         builder.Services.AddMessaging(
             MessagingOptions.Read(builder.Configuration),
             BodyLimit,
-            bus => bus.AddImporting(builder.Configuration),
-            LaneTopology.ConfigureDeadLetters
+            bus => bus.AddImporting(builder.Configuration)
         );
         var relay = builder.Services.Single(x => x.ImplementationType == typeof(OutboxRelay));
         builder.Services.Remove(relay);

@@ -1,0 +1,70 @@
+using MassTransit;
+using Pipeline.Wire;
+using RabbitMQ.Client;
+
+namespace Pipeline.Workers.Messaging;
+
+/// <summary>A queue of competing workers, behind a fanout exchange of its own name. Its slice registers it.</summary>
+internal sealed record WorkQueue(string Name);
+
+/// <summary>How queues are made, so that MassTransit's declarations and these are the same.</summary>
+internal static class QueueTopology
+{
+    // A message whose worker dies this often is no bad luck; the broker moves it to the dead letters.
+    private const int WorkQueueDeliveryLimit = 20;
+
+    /// <summary>Arguments of a quorum queue whose hopeless messages go to its <c>_error</c> queue.</summary>
+    /// <param name="queue">Its name.</param>
+    /// <param name="deliveryLimit">Deliveries without an answer.</param>
+    public static Dictionary<string, object?> Arguments(string queue, int deliveryLimit = WorkQueueDeliveryLimit) =>
+        new(StringComparer.Ordinal)
+        {
+            ["x-queue-type"] = "quorum",
+            ["x-delivery-limit"] = deliveryLimit,
+            ["x-dead-letter-exchange"] = WireNames.ErrorQueue(queue),
+        };
+
+    /// <summary>What a dead-letter queue must not inherit from its queue.</summary>
+    /// <remarks>A single active consumer forbids <c>basic.get</c> (405), and dead letters have no dead letters.</remarks>
+    public static void ConfigureDeadLetters(IRabbitMqQueueConfigurator queue)
+    {
+        queue.SetQueueArgument("x-single-active-consumer", value: null);
+        queue.SetQueueArgument("x-delivery-limit", value: null);
+        queue.SetQueueArgument("x-dead-letter-exchange", value: null);
+    }
+
+    /// <summary>
+    /// Declares a queue with its two dead-letter queues, so that they are there before the first message needs them.
+    /// </summary>
+    public static async Task DeclareAsync(
+        IChannel channel,
+        string queue,
+        Dictionary<string, object?> arguments,
+        CancellationToken cancellation
+    )
+    {
+        var deadLetters = new Dictionary<string, object?>(StringComparer.Ordinal) { ["x-queue-type"] = "quorum" };
+        await DeclareOneAsync(channel, WireNames.ErrorQueue(queue), deadLetters, cancellation);
+        await DeclareOneAsync(channel, WireNames.SkippedQueue(queue), deadLetters, cancellation);
+        await DeclareOneAsync(channel, queue, arguments, cancellation);
+    }
+
+    private static async Task DeclareOneAsync(
+        IChannel channel,
+        string queue,
+        Dictionary<string, object?> arguments,
+        CancellationToken cancellation
+    )
+    {
+        await channel.ExchangeDeclareAsync(queue, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
+        await channel.QueueDeclareAsync(
+            queue,
+            durable: true,
+            exclusive: false,
+            autoDelete: false,
+            arguments,
+            cancellationToken: cancellation
+        );
+        await channel.QueueBindAsync(queue, queue, routingKey: "", cancellationToken: cancellation);
+    }
+}
