@@ -1,0 +1,149 @@
+using Npgsql;
+using NpgsqlTypes;
+using Pipeline.Contracts.Saving;
+using Pipeline.Wire;
+using RabbitMQ.Client;
+
+namespace Pipeline.Bench;
+
+/// <summary>The pipeline itself: two worker processes as an operator starts them, with the default settings.</summary>
+internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource source) : IContender
+{
+    private const int Lanes = 8;
+
+    private const string DropSql = "drop schema if exists pipeline cascade; drop schema if exists status cascade";
+
+    // SaveImage asks the catalogue whether the object is there. The objects themselves nobody reads.
+    private const string PlantSql = """
+        insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
+        select k, s, 'bench', 'image/png', now(), now() from unnest($1, $2) as x (k, s)
+        """;
+
+    private const string BalancedSql = """
+        select count(*) = 2 and bool_and(n = 4)
+        from (select count(*) as n from pipeline.lanes where lease_until > now() group by worker_id) x
+        """;
+
+    private const string DefinedSql = "select count(*) from pipeline.projects where id = any($1) and version >= 1";
+
+    private const string HoldSql = "select 1 from pipeline.projects where id = any($1) order by id for update";
+
+    // Each project's definition is one version, each command another.
+    private const string CountSql =
+        "select coalesce(sum(version) - count(*), 0)::bigint from pipeline.projects where id = any($1)";
+
+    private const string LastCommitSql =
+        "select max(pg_xact_commit_timestamp(xmin)) from pipeline.projects where id = any($1)";
+
+    private const string CommitsSql = """
+        select command_id, pg_xact_commit_timestamp(xmin) from pipeline.receipts
+        where project_id = any($1) and command = 'save-image'
+        """;
+
+    private readonly List<ChildProcess> _workers = [];
+
+    public string Name => "pipeline";
+
+    public IReadOnlyList<int> Pids => [.. _workers.Select(x => x.Pid)];
+
+    public async Task ResetAsync(CancellationToken cancellation)
+    {
+        await using (var drop = source.CreateCommand(DropSql))
+            await drop.ExecuteNonQueryAsync(cancellation);
+
+        var factory = new ConnectionFactory { Uri = settings.Broker };
+        await using (var connection = await factory.CreateConnectionAsync(cancellation))
+        await using (var channel = await connection.CreateChannelAsync(cancellationToken: cancellation))
+        {
+            foreach (var queue in Enumerable.Range(0, Lanes).Select(WireNames.LaneQueue))
+            {
+                await channel.QueueDeleteAsync(queue, ifUnused: false, ifEmpty: false, cancellationToken: cancellation);
+                await channel.QueueDeleteAsync(
+                    WireNames.ErrorQueue(queue),
+                    ifUnused: false,
+                    ifEmpty: false,
+                    cancellationToken: cancellation
+                );
+            }
+        }
+
+        await using var migrate = ChildProcess.Start(Log("migrate"), settings.WorkersDll, ["migrate"]);
+        await migrate.SucceedAsync(cancellation);
+    }
+
+    public Task StartAsync(CancellationToken cancellation)
+    {
+        foreach (var name in (string[])["worker-1", "worker-2"])
+            _workers.Add(ChildProcess.Start(Log(name), settings.WorkersDll, ["run"], ("Worker__Name", name)));
+        return Task.CompletedTask;
+    }
+
+    public Task BalancedAsync(CancellationToken cancellation) =>
+        Until.TrueAsync(
+            async () =>
+            {
+                _workers.ForEach(x => x.RequireAlive());
+                return await ScalarAsync(BalancedSql, work: null, cancellation) is true;
+            },
+            cancellation
+        );
+
+    public async Task StopAsync()
+    {
+        await Task.WhenAll(_workers.Select(x => x.StopAsync()));
+        _workers.Clear();
+    }
+
+    public async Task DefineAsync(Workload work, ConfirmedPublisher publisher, CancellationToken cancellation)
+    {
+        await using var plant = source.CreateCommand(PlantSql);
+        plant.Parameters.AddWithValue(work.Commands.Select(x => x.ObjectKey).ToArray());
+        plant.Parameters.AddWithValue(work.Commands.Select(x => x.ByteLength).ToArray());
+        await plant.ExecuteNonQueryAsync(cancellation);
+        await publisher.PublishAllAsync(work.Definitions().Select(WireMessage.Command), cancellation);
+    }
+
+    public WireMessage Message(Workload work, int position) =>
+        work.Message(position, WireNames.ExchangeOf<SaveImage>());
+
+    public async Task<RowHold> HoldAsync(Workload work, CancellationToken cancellation)
+    {
+        await Until.TrueAsync(
+            async () => (long)(await ScalarAsync(DefinedSql, work, cancellation))! == work.Projects.Length,
+            cancellation
+        );
+        return await RowHold.TakeAsync(source, HoldSql, work.Projects, cancellation);
+    }
+
+    public async Task<long> CountAsync(Workload work, CancellationToken cancellation) =>
+        (long)(await ScalarAsync(CountSql, work, cancellation))!;
+
+    public async Task<DateTime> LastCommitAsync(Workload work, CancellationToken cancellation) =>
+        (DateTime)(await ScalarAsync(LastCommitSql, work, cancellation))!;
+
+    /// <summary>When each command's receipt was committed, by the database's own record.</summary>
+    public async Task<Dictionary<Guid, DateTime>> CommitsAsync(Workload work, CancellationToken cancellation)
+    {
+        await using var command = source.CreateCommand(CommitsSql);
+        command.Parameters.AddWithValue(work.Projects);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        var commits = new Dictionary<Guid, DateTime>();
+        while (await row.ReadAsync(cancellation))
+            commits[row.GetGuid(0)] = row.GetDateTime(1);
+        return commits;
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+
+    private string Log(string process) => Path.Combine(settings.LogFolder, process + ".out");
+
+    private async Task<object?> ScalarAsync(string sql, Workload? work, CancellationToken cancellation)
+    {
+        await using var command = source.CreateCommand(sql);
+        if (work is not null)
+            command.Parameters.Add(
+                new NpgsqlParameter { Value = work.Projects, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid }
+            );
+        return await command.ExecuteScalarAsync(cancellation);
+    }
+}
