@@ -14,7 +14,7 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
     private const int CommandCount = 20_000;
 
     [Fact]
-    public async Task Twenty_thousand_commands_survive_kills_and_closed_connections()
+    public async Task Twenty_thousand_commands_survive_kills_and_lost_connections()
     {
         var seed = Environment.TickCount;
         output.WriteLine($"seed {seed}");
@@ -31,7 +31,10 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
             output.WriteLine($"killed {kill} at {await CountAsync("receipts")} receipts");
             victim = StartWorker($"victim-{kill}");
             if (kill <= 2)
+            {
                 await CloseConnectionsOnceAsync();
+                output.WriteLine($"{await EndDatabaseSessionsAsync()} database sessions ended");
+            }
         }
 
         await publishing;
@@ -90,6 +93,15 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
         await UntilAsync("connections to close", async () => (closed = await CloseConnectionsAsync()) > 0);
         output.WriteLine($"the broker closed {closed} connections at {await CountAsync("receipts")} receipts");
     }
+
+    /// <summary>What a failover of the database does to its clients.</summary>
+    private Task<long> EndDatabaseSessionsAsync() =>
+        ScalarAsync<long>(
+            """
+            select count(pg_terminate_backend(pid)) from pg_stat_activity
+            where datname = current_database() and application_name like 'pipeline-workers%'
+            """
+        );
 
     private async Task<SaveImage[]> PrepareAsync(Random random, int count)
     {
