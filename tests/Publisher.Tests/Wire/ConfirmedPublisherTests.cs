@@ -1,5 +1,6 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using Pipeline.Publisher.Tests.Harness;
 using Pipeline.Wire;
 using Shouldly;
 using Xunit;

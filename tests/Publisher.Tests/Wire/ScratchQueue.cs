@@ -1,3 +1,4 @@
+using Pipeline.Publisher.Tests.Harness;
 using Pipeline.Wire;
 using RabbitMQ.Client;
 

@@ -1,7 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 
-namespace Pipeline.Publisher.Tests;
+namespace Pipeline.Publisher.Tests.Harness;
 
 /// <summary>The real servers that ./test starts, found through the environment. A test that lacks one fails: it never skips.</summary>
 internal static class Servers
