@@ -83,6 +83,19 @@ internal static class PlayVerb
         var run = new PlayRun(plan, database, broker, store, context.Screen, context.Clock);
         var result = await run.RunAsync(timeout, cancellation);
         await PlayReport.PrintAsync(plan, result, link, context.Screen);
+        if (result.Missing.Count > 0)
+            await ExplainAsync(new LaneReads(database), context.Screen, cancellation);
         return result.IsComplete ? Exit.Done : Exit.Failed;
+    }
+
+    /// <summary>The commonest reason, so that nobody has to look for it.</summary>
+    private static async Task ExplainAsync(LaneReads reads, Screen screen, CancellationToken cancellation)
+    {
+        var lanes = await reads.LanesAsync(cancellation);
+        var idle = lanes.Count(x => !x.Held);
+        if (lanes.Count == 0 || idle > 0)
+            await screen.NoteAsync(
+                $"{idle} of {lanes.Count} lanes have no holder. Are the workers running? See lanes."
+            );
     }
 }
