@@ -34,20 +34,46 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
         await await SendAsync(message, cancellation);
 
     /// <summary>Writes all messages in order and returns once the broker has confirmed every one.</summary>
+    /// <remarks>After an error send them all again, from the first: their order holds, and their ids make it harmless.</remarks>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
-    public async Task PublishAllAsync(IEnumerable<WireMessage> messages, CancellationToken cancellation)
+    public async Task PublishAllAsync(IEnumerable<WireMessage> messages, CancellationToken cancellation) =>
+        await Task.WhenAll(await SendAllAsync(messages, cancellation));
+
+    /// <summary>Writes messages in order, on one channel: when it is lost, nothing more of the run is written.</summary>
+    /// <remarks>
+    /// A run that went on over a new channel would bring its later messages to the queue before the lost ones are sent
+    /// again, and so out of order.
+    /// </remarks>
+    /// <returns>A task for each message, in order; it ends when the broker has confirmed it.</returns>
+    /// <exception cref="OperationCanceledException">Some may have been written.</exception>
+    public async Task<IReadOnlyList<Task>> SendAllAsync(
+        IEnumerable<WireMessage> messages,
+        CancellationToken cancellation
+    )
     {
         var confirms = new List<Task>();
-        try
+        Session? session = null;
+        PublishFailedException? lost = null;
+        foreach (var message in messages)
         {
-            foreach (var message in messages)
-                confirms.Add(await SendAsync(message, cancellation));
+            try
+            {
+                if (lost is null)
+                {
+                    (session, var confirm) = await SendOnAsync(message, session, cancellation);
+                    confirms.Add(confirm);
+                }
+            }
+            catch (PublishFailedException e)
+            {
+                lost = e;
+            }
+
+            if (lost is not null)
+                confirms.Add(Task.FromException(lost));
         }
-        finally
-        {
-            // Also after an error, so that no confirm is left unobserved.
-            await Task.WhenAll(confirms);
-        }
+
+        return confirms;
     }
 
     /// <summary>Writes one message behind those sent before. The inner task ends when the broker has confirmed it.</summary>
@@ -55,7 +81,14 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     /// <exception cref="PublishFailedException">
     /// The broker refused it, did not confirm in time or was lost. Send it again under the same id: that is safe.
     /// </exception>
-    public async Task<Task> SendAsync(WireMessage message, CancellationToken cancellation)
+    public async Task<Task> SendAsync(WireMessage message, CancellationToken cancellation) =>
+        (await SendOnAsync(message, required: null, cancellation)).Confirmed;
+
+    private async Task<(Session Session, Task Confirmed)> SendOnAsync(
+        WireMessage message,
+        Session? required,
+        CancellationToken cancellation
+    )
     {
         // The place in the order is taken first: callers that wait for the window one by one could overtake each other
         // when several of its slots come free at once.
@@ -66,10 +99,13 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             var sent = false;
             try
             {
-                var session = await OpenSessionAsync(cancellation);
+                if (required is { IsOpen: false })
+                    throw new PublishFailedException($"The channel was lost before {message.MessageId} was sent.");
+
+                var session = required ?? await OpenSessionAsync(cancellation);
                 var confirm = await session.WriteAsync(message, cancellation);
                 sent = true;
-                return LeaveWindow(confirm);
+                return (session, LeaveWindow(confirm));
             }
             finally
             {

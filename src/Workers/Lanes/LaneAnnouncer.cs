@@ -10,49 +10,26 @@ internal sealed class LaneAnnouncer(ConfirmedPublisher publisher, ILogger<LaneAn
 {
     private static readonly TimeSpan PauseBeforeRepeat = TimeSpan.FromSeconds(1);
 
-    /// <summary>Sends the events in order.</summary>
-    /// <returns>Ends when the broker has confirmed all of them; it is repeated until then.</returns>
-    public async Task<Task> AnnounceAsync(int lane, IEnumerable<LaneReceipt> receipts, CancellationToken given)
+    /// <summary>
+    /// Sends the events in order, and again until the broker has confirmed all of them. The caller announces one batch
+    /// after the other, so that a repetition is not overtaken by the next batch.
+    /// </summary>
+    public async Task AnnounceAsync(int lane, IEnumerable<LaneReceipt> receipts, CancellationToken given)
     {
         var messages = receipts.SelectMany(Messages).ToArray();
-        var confirms = new List<Task>(messages.Length);
-        try
-        {
-            foreach (var message in messages)
-                confirms.Add(await publisher.SendAsync(message, given));
-        }
-        catch (PublishFailedException e)
-        {
-            confirms.Add(Task.FromException(e));
-        }
-
-        return ConfirmAsync(lane, messages, confirms, given);
-    }
-
-    private async Task ConfirmAsync(int lane, WireMessage[] messages, List<Task> confirms, CancellationToken given)
-    {
-        try
-        {
-            await Task.WhenAll(confirms).WaitAsync(given);
-            return;
-        }
-        catch (PublishFailedException e)
-        {
-            LaneLog.AnnouncementRepeated(logger, lane, e.Message);
-        }
-
         while (true)
         {
-            await Task.Delay(PauseBeforeRepeat, given);
             try
             {
-                await publisher.PublishAllAsync(messages, given);
+                await publisher.PublishAllAsync(messages, given).WaitAsync(given);
                 return;
             }
             catch (PublishFailedException e)
             {
                 LaneLog.AnnouncementRepeated(logger, lane, e.Message);
             }
+
+            await Task.Delay(PauseBeforeRepeat, given);
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class LaneSequencer(
     private readonly CancellationTokenSource _given = new();
     private ulong _next = 1;
     private bool _working;
+    private Task _announced = Task.CompletedTask;
 
     /// <summary>
     /// True while deliveries wait for one that is not there. When the consumer is being stopped it will never come:
@@ -96,13 +97,9 @@ internal sealed class LaneSequencer(
             {
                 await applier.ApplyAsync(lane, [.. batch.Select(x => x.Entry!)], _given.Token);
 
-                // Sent in order here; the confirms are awaited while the next batch is already being applied.
-                var confirmed = await announcer.AnnounceAsync(
-                    lane,
-                    batch.Select(x => x.Entry!.Decision!),
-                    _given.Token
-                );
-                _ = AnswerAsync(batch, confirmed);
+                // The batch before is announced while this one is applied, but never after it.
+                await _announced;
+                _announced = AnnounceAsync(batch);
             }
         }
         catch (OperationCanceledException) when (_given.IsCancellationRequested)
@@ -140,18 +137,22 @@ internal sealed class LaneSequencer(
         }
     }
 
-    private static async Task AnswerAsync(List<LaneTicket> batch, Task confirmed)
+    private async Task AnnounceAsync(List<LaneTicket> batch)
     {
         try
         {
-            await confirmed;
+            await announcer.AnnounceAsync(lane, batch.Select(x => x.Entry!.Decision!), _given.Token);
             foreach (var ticket in batch)
                 ticket.Answer();
         }
-        catch (OperationCanceledException e)
+        catch (OperationCanceledException) when (_given.IsCancellationRequested)
         {
-            foreach (var ticket in batch)
-                ticket.Abandon(e.CancellationToken);
+            // Given up: a redelivery finds the receipts and announces again.
+        }
+        catch (Exception e)
+        {
+            LaneLog.LaneBroke(logger, e, lane);
+            await GiveUpAsync();
         }
     }
 }

@@ -87,17 +87,18 @@ internal sealed partial class OutboxRelay(
         if (rows.Count == 0)
             return 0;
 
-        var sent = new List<(long Id, Task Confirmed)>();
-        foreach (var (id, message) in rows)
-            sent.Add((id, await publisher.SendAsync(message, stopping)));
-
+        var confirms = await publisher.SendAllAsync(rows.Select(x => x.Message), stopping);
         var done = new List<long>();
-        foreach (var (id, confirmed) in sent)
+        foreach (var (id, confirmed) in rows.Select((x, i) => (x.Id, confirms[i])))
         {
             try
             {
                 await confirmed;
                 done.Add(id);
+            }
+            catch (PublishFailedException e)
+            {
+                RelayInterrupted(e.Message); // Sent again, in its place, with the next batch.
             }
             catch (UnroutableMessageException e)
             {
@@ -112,7 +113,7 @@ internal sealed partial class OutboxRelay(
         return done.Count;
     }
 
-    private static async Task<List<(long, WireMessage)>> ReadAsync(
+    private static async Task<List<(long Id, WireMessage Message)>> ReadAsync(
         NpgsqlConnection connection,
         CancellationToken stopping
     )
