@@ -1,7 +1,7 @@
 namespace Pipeline.Contracts.Importing;
 
 /// <summary>
-/// Command: fetch a picture, check it, store its bytes and save it into a project. Not ordered; the save that it queues is.
+/// Command: fetch a picture, check it, store its bytes and save it into a project. Not ordered; the save it queues is.
 /// </summary>
 /// <remarks>
 /// Published to <c>import-image</c>, a queue of competing workers. Exactly one of <paramref name="SourceUrl"/> and

@@ -10,7 +10,8 @@ namespace Pipeline.Contracts.Saving;
 /// <param name="ImageId">Chosen by the sender; not all zeros. Saving the same picture again is <c>unchanged</c>.</param>
 /// <param name="SceneId">The scene it belongs to, up to 100 characters; null for a picture of the project itself.</param>
 /// <param name="SceneIndex">
-/// The scene's place, as an alternative to its id. Where both are given and disagree, the id wins and the receipt says so.
+/// The scene's place, as an alternative to its id. Where both are given and disagree, the id wins and the receipt says
+/// so.
 /// </param>
 /// <param name="Slot">Place within the scene, 0 to 9,999; pictures are listed by slot, then by the order of saving.</param>
 /// <param name="ObjectKey">

@@ -237,7 +237,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             catch
             {
                 _pending.TryRemove(sequence, out _);
-                // Whether the broker counted this publish is unknown, so the numbers of this channel are no longer ours.
+                // Whether the broker counted this publish is unknown, so this channel's numbers are no longer ours.
                 await _channel.AbortAsync(CancellationToken.None);
                 throw;
             }
@@ -276,7 +276,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             return Task.CompletedTask;
         }
 
-        // The broker sends basic.return before the ack of the same message, and names the message by its properties only.
+        // The broker sends basic.return before the ack of the same message, and names it by its properties only.
         private Task Return(BasicReturnEventArgs returned)
         {
             foreach (var pending in _pending.Values)

@@ -10,8 +10,8 @@ using RabbitMQ.Client.Events;
 namespace Pipeline.SystemTests;
 
 /// <summary>
-/// The consumer of the failure report, in the tests only: each save reads one JSON document, adds its URL and writes the
-/// whole document back. It says "saved" every time.
+/// The consumer of the failure report, in the tests only: each save reads one JSON document, adds its URL and writes
+/// the whole document back. It says "saved" every time.
 /// </summary>
 internal sealed class ReadModifyWritePipeline : IAsyncDisposable
 {

@@ -8,8 +8,8 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>
-/// The seed's own scenario: twenty scenes with three pictures each are saved in parallel. Its read-modify-write consumer
-/// stands beside it, and the same check must catch it.
+/// The seed's own scenario: twenty scenes with three pictures each are saved in parallel. Its read-modify-write
+/// consumer stands beside it, and the same check must catch it.
 /// </summary>
 public sealed class StoryboardTests(Stack stack, ITestOutputHelper output) : IClassFixture<Stack>
 {

@@ -6,7 +6,8 @@ namespace Pipeline.Publisher.Importing;
 
 /// <summary>One picture to hand in: where it is, and where it belongs.</summary>
 /// <param name="Name">
-/// What it is called within its import: the path below the directory, the file's name or the URL. Part of the image's id.
+/// What it is called within its import: the path below the directory, the file's name or the URL. Part of the image's
+/// id.
 /// </param>
 /// <param name="Location">The file's path, or the URL.</param>
 /// <param name="IsUrl">The workers fetch it; nothing is uploaded.</param>

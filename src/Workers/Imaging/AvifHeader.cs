@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace Pipeline.Workers.Imaging;
 
 /// <summary>
-/// Walks an AVIF's boxes to the size of its primary item (ISO/IEC 14496-12, 23008-12 section 6.5; AV1 Image File Format).
+/// Walks an AVIF's boxes to the size of its primary item (ISO/IEC 14496-12, 23008-12 section 6.5; AV1 Image File
+/// Format).
 /// </summary>
 internal static class AvifHeader
 {

@@ -28,7 +28,7 @@ internal sealed class SourceFetcher : IDisposable
             MaxConnectionsPerServer = options.ConcurrentImports,
             ConnectCallback = new PublicConnector(options.AllowPrivateNetworks).ConnectAsync,
         };
-        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // FetchTimeout bounds the whole fetch.
+        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // FetchTimeout bounds it all.
         _client.DefaultRequestHeaders.Add("User-Agent", "image-pipeline");
         _client.DefaultRequestHeaders.Add("Accept", "image/*");
     }

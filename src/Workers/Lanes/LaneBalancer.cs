@@ -3,7 +3,8 @@ using MassTransit;
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>
-/// Holds this worker's share of the lanes: takes free ones, hands over what is too many, leaves those whose lease is lost.
+/// Holds this worker's share of the lanes: takes free ones, hands over what is too many, leaves those whose lease is
+/// lost.
 /// </summary>
 /// <remarks>
 /// RabbitMQ's single active consumer keeps two processes from reading one lane at once, but gives every lane to whoever
@@ -102,7 +103,7 @@ internal sealed class LaneBalancer(
             LaneLog.LaneTaken(logger, lane, epoch);
         }
 
-        foreach (var lane in _open.Keys.Order().Take(handOver).ToArray())
+        foreach (var lane in _open.Keys.Order().Take(handOver - _leaving.Keys.Count(held.ContainsKey)).ToArray())
             _leaving[lane] = HandOverAsync(lane, "others hold fewer");
     }
 

@@ -17,12 +17,13 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
 
     private const string ForgetDeadSql = "delete from pipeline.workers where lease_until < now() - $1";
 
-    // A worker that does not renew may be paused in the middle of a transaction, with the locks that its successor needs.
-    // Its sessions are ended, and their transactions with them; should it wake up, it connects anew.
+    // A worker that does not renew may be paused in a transaction, with the locks that its successor needs, or as the
+    // leader of the outbox. Such sessions are ended, with their transactions; should it wake up, it connects anew.
     private const string EndSessionsSql = $"""
         select pg_terminate_backend(a.pid) from pg_stat_activity a
         join pipeline.workers w on a.application_name = '{WorkerIdentity.SessionPrefix}' || w.id
-        where w.lease_until < now() and a.xact_start is not null
+        where w.lease_until < now() and (a.xact_start is not null
+            or exists (select from pg_locks l where l.pid = a.pid and l.locktype = 'advisory'))
         """;
 
     private const string RenewSql =

@@ -8,8 +8,8 @@ internal static class LaneShares
     /// <param name="held">Living workers, with the number of lanes that each one holds.</param>
     /// <param name="lanes">How many lanes there are, held or free.</param>
     /// <returns>
-    /// Lanes to take, if free ones are found, or to hand over; never both. A worker takes beyond its even share only when
-    /// nobody is below it, and hands over only as many as others lack, so that lanes do not wander without need.
+    /// Lanes to take, if free ones are found, or to hand over; never both. A worker takes beyond its even share only
+    /// when nobody is below it, and hands over only as many as others lack, so that lanes do not wander without need.
     /// </returns>
     public static (int Take, int HandOver) Plan(Guid me, IReadOnlyDictionary<Guid, int> held, int lanes)
     {

@@ -76,13 +76,22 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
         await database.CommitAsync(cancellation);
     }
 
-    /// <summary>Records a command that could not be carried out, in a transaction of its own.</summary>
+    /// <summary>
+    /// Records a command that could not be carried out, in a transaction of its own. One that has its receipt already,
+    /// because its worker ended right after the commit, keeps it.
+    /// </summary>
     public async Task CommitFailureAsync(LaneEntry entry, string reason, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var database = await connection.BeginTransactionAsync(cancellation);
         var transaction = new LaneTransaction(connection, database, ToMicroseconds(clock.GetUtcNow()));
-        entry.Fail(reason, transaction.Now);
+        (string, object[]) locks = (LockSql, [new[] { entry.ProjectId }]);
+        (string, object[]) receipts = (ReceiptsSql, [new[] { entry.CommandId }]);
+        var known = await ReadKnownAsync(transaction, locks, receipts, [entry], cancellation);
+        if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
+            Repeat(transaction, entry, earlier);
+        else
+            entry.Fail(reason, transaction.Now);
         WriteReceipts(transaction, [entry]);
         await transaction.FlushAsync(cancellation);
         await database.CommitAsync(cancellation);

@@ -16,8 +16,8 @@ internal static class PersistenceRoom
     // Eight lanes, the sweepers and a few consumers; well below the 100 of a default server with three workers.
     private const int PoolSize = 24;
 
-    // A process that is paused between two statements holds its row locks; nobody should wait for it to wake up. (One that
-    // is paused in the middle of sending a statement is not idle to the server: LaneLeases ends its sessions.)
+    // A process that is paused between two statements holds its row locks; nobody should wait for it to wake up. (One
+    // that is paused in the middle of sending a statement is not idle to the server: LaneLeases ends its sessions.)
     private const string IdleTransactionLimit = "-c idle_in_transaction_session_timeout=5s";
 
     /// <param name="services">The host's services.</param>

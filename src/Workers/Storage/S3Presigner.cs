@@ -24,7 +24,7 @@ internal sealed class S3Presigner(IAmazonS3 s3, StorageOptions options, TimeProv
             BucketName = options.Bucket,
             Key = key,
             Verb = HttpVerb.GET,
-            Protocol = options.IsPlainHttp ? Protocol.HTTP : Protocol.HTTPS, // The SDK takes https whatever the endpoint.
+            Protocol = options.IsPlainHttp ? Protocol.HTTP : Protocol.HTTPS, // The SDK takes https by itself.
             Expires = expiresAt.UtcDateTime,
         };
         return new PresignedUrl(new Uri(await s3.GetPreSignedURLAsync(request)), expiresAt);
