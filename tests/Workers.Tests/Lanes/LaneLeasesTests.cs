@@ -1,0 +1,152 @@
+using Npgsql;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Tests.Persistence;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.Workers.Tests.Lanes;
+
+/// <summary>Who holds which lane, as the database says, and what becomes of one who no longer renews.</summary>
+public sealed class LaneLeasesTests : IAsyncLifetime
+{
+    private readonly ScratchDatabase _database = new();
+    private readonly LaneOptions _options = new() { Count = 8 };
+
+    public async Task InitializeAsync()
+    {
+        await _database.InitializeAsync();
+        await NewWorker().Leases.PrepareAsync(default);
+    }
+
+    public Task DisposeAsync() => _database.DisposeAsync();
+
+    [Fact]
+    public async Task A_lane_changes_hands_only_when_it_is_released()
+    {
+        var first = NewWorker();
+        var second = NewWorker();
+        (await first.Leases.BalanceAsync(default)).Held.Count.ShouldBe(8);
+
+        (await second.Leases.BalanceAsync(default)).Held.ShouldBeEmpty();
+        (await first.Leases.BalanceAsync(default)).HandOver.ShouldBe(4);
+        await first.Leases.ReleaseAsync(5, default);
+        var (held, _) = await second.Leases.BalanceAsync(default);
+
+        held.ShouldHaveSingleItem().ShouldBe(KeyValuePair.Create(5, 2L)); // The second epoch: a second holder.
+    }
+
+    [Fact]
+    public async Task The_lanes_of_a_worker_that_does_not_renew_are_taken_over()
+    {
+        var dead = NewWorker();
+        var heir = NewWorker();
+        await dead.Leases.BalanceAsync(default);
+
+        await EndLeasesAsync(dead.Identity);
+        var (held, _) = await heir.Leases.BalanceAsync(default);
+
+        held.Count.ShouldBe(8);
+        held.Values.ShouldAllBe(epoch => epoch == 2);
+        (await dead.Leases.BalanceAsync(default)).Held.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_worker_that_leaves_counts_no_more()
+    {
+        var leaver = NewWorker();
+        var other = NewWorker();
+        await other.Leases.BalanceAsync(default);
+        await leaver.Leases.BalanceAsync(default);
+
+        await leaver.Leases.LeaveAsync(default);
+
+        (await other.Leases.BalanceAsync(default)).HandOver.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_worker_with_another_lane_count_does_not_start()
+    {
+        var options = new LaneOptions { Count = 9 };
+        var worker = new LaneLeases(_database.Source, options, new WorkerIdentity(Guid.NewGuid(), "nine"));
+
+        var error = await Should.ThrowAsync<InvalidOperationException>(() => worker.PrepareAsync(default));
+
+        error.Message.ShouldContain("8 lanes");
+    }
+
+    [Theory]
+    [InlineData("begin; select 1 from pipeline.projects", true)]
+    [InlineData("select pg_advisory_lock(77)", true)] // As the outbox's leader does.
+    [InlineData("select 1", false)]
+    public async Task Sessions_of_a_quiet_worker_that_hold_something_are_ended(string sql, bool isEnded)
+    {
+        var quiet = NewWorker();
+        await quiet.Leases.BalanceAsync(default);
+        await using var session = await SessionAsync(quiet.Identity, sql);
+        await EndLeasesAsync(quiet.Identity);
+
+        await NewWorker().Leases.BalanceAsync(default);
+
+        (await IsAliveAsync(session)).ShouldBe(!isEnded);
+    }
+
+    [Fact]
+    public async Task Sessions_of_a_living_worker_are_left_alone()
+    {
+        var alive = NewWorker();
+        await alive.Leases.BalanceAsync(default);
+        await using var session = await SessionAsync(alive.Identity, "select pg_advisory_lock(78)");
+
+        await NewWorker().Leases.BalanceAsync(default);
+
+        (await IsAliveAsync(session)).ShouldBeTrue();
+    }
+
+    private (LaneLeases Leases, WorkerIdentity Identity) NewWorker()
+    {
+        var identity = new WorkerIdentity(Guid.NewGuid(), "test");
+        return (new LaneLeases(_database.Source, _options, identity), identity);
+    }
+
+    private async Task<NpgsqlConnection> SessionAsync(WorkerIdentity worker, string sql)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(_database.ConnectionString("ConnectionStrings__Postgres"))
+        {
+            ApplicationName = worker.SessionName,
+            Pooling = false,
+        };
+        var session = new NpgsqlConnection(settings.ConnectionString);
+        await session.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, session);
+        await command.ExecuteNonQueryAsync();
+        return session;
+    }
+
+    private static async Task<bool> IsAliveAsync(NpgsqlConnection session)
+    {
+        try
+        {
+            await using var command = new NpgsqlCommand("select 1", session);
+            await command.ExecuteScalarAsync();
+            return true;
+        }
+        catch (NpgsqlException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>As time does to a worker that is paused.</summary>
+    private async Task EndLeasesAsync(WorkerIdentity worker)
+    {
+        await _database.ExecuteAsync(
+            "update pipeline.workers set lease_until = now() - interval '1 ms' where id = $1",
+            worker.Id
+        );
+        await _database.ExecuteAsync(
+            "update pipeline.lanes set lease_until = now() - interval '1 ms' where worker_id = $1",
+            worker.Id
+        );
+    }
+}

@@ -1,0 +1,64 @@
+using Microsoft.EntityFrameworkCore;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.Workers.Tests.Persistence;
+
+/// <summary>Every worker may be started with a migration of its own, at the same moment.</summary>
+public sealed class MigrationTests
+{
+    private const int Starters = 5;
+
+    [Fact]
+    public async Task Migrating_twice_changes_nothing_the_second_time()
+    {
+        var database = new ScratchDatabase();
+        try
+        {
+            await database.InitializeAsync();
+            var before = await FingerprintAsync(database);
+
+            await database.MigrateAsync();
+
+            (await FingerprintAsync(database)).ShouldBe(before);
+            await using var db = database.NewContext();
+            (await db.Database.GetPendingMigrationsAsync()).ShouldBeEmpty();
+        }
+        finally
+        {
+            await database.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Several_at_once_on_an_empty_database_make_one_schema()
+    {
+        var database = new ScratchDatabase();
+        try
+        {
+            await database.CreateAsync();
+
+            await Task.WhenAll(Enumerable.Range(0, Starters).Select(_ => Task.Run(database.MigrateAsync)));
+
+            await using var db = database.NewContext();
+            var applied = await db.Database.GetAppliedMigrationsAsync();
+            applied.ShouldBe(db.Database.GetMigrations());
+            applied.ShouldNotBeEmpty();
+        }
+        finally
+        {
+            await database.DisposeAsync();
+        }
+    }
+
+    private static async Task<string> FingerprintAsync(ScratchDatabase database) =>
+        string.Join(
+            '\n',
+            await database.TextsAsync(
+                """
+                select format('%s %s', oid::regclass, xmin) from pg_class
+                where relnamespace in ('pipeline'::regnamespace, 'status'::regnamespace) order by 1
+                """
+            )
+        );
+}
