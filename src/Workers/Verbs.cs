@@ -64,6 +64,7 @@ internal static class Verbs
                     is InvalidOperationException
                         or NpgsqlException
                         or BrokerUnreachableException
+                        or OperationInterruptedException
                         or StorageUnavailableException
                         or StorageMisconfiguredException
                         or Microsoft.Extensions.Options.OptionsValidationException

@@ -28,7 +28,8 @@ internal sealed partial class OutboxRelay(
     private static readonly TimeSpan StandbyPause = TimeSpan.FromSeconds(1);
 
     private const string ReadSql = """
-        select id, exchange, routing_key, message_id, body, mandatory from pipeline.outbox order by id limit $1
+        select id, exchange, routing_key, message_id, body, mandatory from pipeline.outbox
+        where id > $2 order by id limit $1
         """;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -64,10 +65,15 @@ internal sealed partial class OutboxRelay(
 
         try
         {
-            while (!stopping.IsCancellationRequested)
+            // What has no queue is passed over, so that it cannot hold up the rest, and tried again with the next round.
+            for (var (after, kept) = (0L, 0); !stopping.IsCancellationRequested; )
             {
-                if (await RelayBatchAsync(connection, publisher, stopping) == 0)
-                    await Task.Delay(IdlePause, clock, stopping);
+                var batch = await RelayBatchAsync(connection, publisher, after, stopping);
+                (after, kept) = (batch.Last, kept + batch.Kept);
+                if (batch.IsFull)
+                    continue;
+                await Task.Delay(kept > 0 ? StandbyPause : IdlePause, clock, stopping);
+                (after, kept) = (0L, 0);
             }
         }
         finally
@@ -77,15 +83,17 @@ internal sealed partial class OutboxRelay(
         }
     }
 
-    private async Task<int> RelayBatchAsync(
+    /// <returns>Where the next batch begins, whether there is one, and how many messages were kept.</returns>
+    private async Task<(long Last, bool IsFull, int Kept)> RelayBatchAsync(
         NpgsqlConnection connection,
         ConfirmedPublisher publisher,
+        long after,
         CancellationToken stopping
     )
     {
-        var rows = await ReadAsync(connection, stopping);
+        var rows = await ReadAsync(connection, after, stopping);
         if (rows.Count == 0)
-            return 0;
+            return (after, IsFull: false, Kept: 0);
 
         var confirms = await publisher.SendAllAsync(rows.Select(x => x.Message), stopping);
         var done = new List<long>();
@@ -98,7 +106,8 @@ internal sealed partial class OutboxRelay(
             }
             catch (PublishFailedException e)
             {
-                RelayInterrupted(e.Message); // Sent again, in its place, with the next batch.
+                // The run stopped here, and goes on here with the next round: what follows must not overtake it.
+                RelayInterrupted(e.Message);
             }
             catch (UnroutableMessageException e)
             {
@@ -110,16 +119,19 @@ internal sealed partial class OutboxRelay(
         await using var delete = new NpgsqlCommand("delete from pipeline.outbox where id = any($1)", connection);
         delete.Parameters.AddWithValue(done.ToArray());
         await delete.ExecuteNonQueryAsync(stopping);
-        return done.Count;
+        var isLost = confirms.Any(x => x.Exception?.InnerException is PublishFailedException);
+        return (rows[^1].Id, IsFull: rows.Count == BatchLimit && !isLost, Kept: rows.Count - done.Count);
     }
 
     private static async Task<List<(long Id, WireMessage Message)>> ReadAsync(
         NpgsqlConnection connection,
+        long after,
         CancellationToken stopping
     )
     {
         await using var command = new NpgsqlCommand(ReadSql, connection);
         command.Parameters.AddWithValue(BatchLimit);
+        command.Parameters.AddWithValue(after);
         await using var row = await command.ExecuteReaderAsync(stopping);
         var rows = new List<(long, WireMessage)>();
         while (await row.ReadAsync(stopping))
