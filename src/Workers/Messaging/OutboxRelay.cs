@@ -65,7 +65,7 @@ internal sealed partial class OutboxRelay(
 
         try
         {
-            // What has no queue is passed over, so that it cannot hold up the rest, and tried again with the next round.
+            // What has no queue is passed over, so that it cannot hold up the rest; the next round tries it again.
             for (var (after, kept) = (0L, 0); !stopping.IsCancellationRequested; )
             {
                 var batch = await RelayBatchAsync(connection, publisher, after, stopping);
