@@ -1,0 +1,207 @@
+namespace Pipeline.Contracts.Generation;
+
+/// <summary>
+/// Command: have a picture generated and saved into a project. Requests for the same picture share one rendering.
+/// </summary>
+/// <remarks>
+/// Published to <c>generate-image</c>, in any order. Its receipt comes at the end: <c>applied</c> when the picture is
+/// saved, <c>target-missing</c> when it is kept out of sight, <c>rejected</c> for what can never succeed (moderation
+/// included), <c>failed</c> when the attempts or the deadline are spent, <c>superseded</c> when it was cancelled.
+/// </remarks>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="ImageId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="SceneId">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="SceneIndex">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="Slot">As in <see cref="Saving.SaveImage"/>.</param>
+/// <param name="Prompt">1 to 32,000 characters.</param>
+/// <param name="Model">A name from the workers' configuration, such as <c>offline-painter</c>.</param>
+/// <param name="Width">Pixels, 64 to 4,096.</param>
+/// <param name="Height">Pixels, 64 to 4,096.</param>
+/// <param name="Seed">Null where the model may choose; part of what makes two requests the same.</param>
+/// <param name="Options">Up to 20 of the model's own settings, such as <c>quality</c>; names and values up to 200 characters.</param>
+/// <param name="Deadline">UTC; no attempt begins after it. Null for none.</param>
+/// <param name="Force">True renders anew, even where the same picture was rendered before.</param>
+public sealed record GenerateImage(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    string? SceneId,
+    int? SceneIndex,
+    int Slot,
+    string Prompt,
+    string Model,
+    int Width,
+    int Height,
+    long? Seed,
+    IReadOnlyDictionary<string, string>? Options,
+    DateTimeOffset? Deadline,
+    bool Force
+);
+
+/// <summary>
+/// Command: generate pictures for a project's scenes, or some of them, from the scenes' own prompts. Its receipt is
+/// <c>applied</c> when the single requests are queued; <see cref="StoryboardCompleted"/> tells the end.
+/// </summary>
+/// <remarks>
+/// Published to <c>generate-storyboard</c>. The command id of each picture's request is
+/// <c>UUIDv5(CommandId, "{sceneId}/{slot}")</c>, and so is its image id with <c>"image {sceneId}/{slot}"</c>.
+/// </remarks>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">A project whose scenes are defined.</param>
+/// <param name="SceneIds">Null for all scenes.</param>
+/// <param name="ImagesPerScene">1 to 10; they go into the slots from 0 and differ by their seed.</param>
+/// <param name="Model">As in <see cref="GenerateImage"/>.</param>
+/// <param name="Width">As in <see cref="GenerateImage"/>.</param>
+/// <param name="Height">As in <see cref="GenerateImage"/>.</param>
+/// <param name="Options">As in <see cref="GenerateImage"/>.</param>
+/// <param name="Deadline">As in <see cref="GenerateImage"/>.</param>
+/// <param name="Force">As in <see cref="GenerateImage"/>.</param>
+public sealed record GenerateStoryboard(
+    Guid CommandId,
+    Guid ProjectId,
+    IReadOnlyList<string>? SceneIds,
+    int ImagesPerScene,
+    string Model,
+    int Width,
+    int Height,
+    IReadOnlyDictionary<string, string>? Options,
+    DateTimeOffset? Deadline,
+    bool Force
+);
+
+/// <summary>Command: stop working on a generation, for everyone who asked for it. What is saved stays saved.</summary>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="GenerationId">The generation.</param>
+public sealed record CancelGeneration(Guid CommandId, Guid GenerationId);
+
+/// <summary>Command: give an abandoned or cancelled generation its attempts anew, for everyone who asked for it.</summary>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="GenerationId">The generation.</param>
+public sealed record RetryGeneration(Guid CommandId, Guid GenerationId);
+
+/// <summary>Message, internal: a checked request, for the saga.</summary>
+/// <param name="GenerationId"><c>UUIDv5</c> of the request's hash: the same picture is the same generation.</param>
+/// <param name="RequestHash"><c>image|</c> and 64 hexadecimal digits.</param>
+/// <param name="Request">The request as it came.</param>
+public sealed record RequestGeneration(Guid GenerationId, string RequestHash, GenerateImage Request);
+
+/// <summary>Message, internal: render one attempt.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">From 1; an answer carries it back and is compared.</param>
+/// <param name="Prompt">The prompt.</param>
+/// <param name="Model">The model.</param>
+/// <param name="Width">Pixels.</param>
+/// <param name="Height">Pixels.</param>
+/// <param name="Seed">Null where the model may choose.</param>
+/// <param name="Options">The model's own settings.</param>
+public sealed record RenderImage(
+    Guid GenerationId,
+    int Attempt,
+    string Prompt,
+    string Model,
+    int Width,
+    int Height,
+    long? Seed,
+    IReadOnlyDictionary<string, string>? Options
+);
+
+/// <summary>Message, internal: an attempt has its picture, stored under a key of the generation.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that was rendered.</param>
+/// <param name="ObjectKey"><c>generated/{generationId}/{sha256}.{ext}</c>.</param>
+public sealed record RenderSucceeded(Guid GenerationId, int Attempt, string ObjectKey);
+
+/// <summary>Message, internal: an attempt has failed.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that failed.</param>
+/// <param name="Kind"><c>transient</c>, <c>permanent</c> or <c>moderation</c>.</param>
+/// <param name="Reason">For people.</param>
+/// <param name="RetryAfter">The provider's own wish; null where it has none.</param>
+public sealed record RenderFailed(Guid GenerationId, int Attempt, string Kind, string Reason, TimeSpan? RetryAfter);
+
+/// <summary>Message, internal: the provider takes nothing now. The attempt is not begun, and not spent.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that waits.</param>
+/// <param name="Until">When the provider's gate opens, UTC.</param>
+/// <param name="Reason">For people.</param>
+public sealed record RenderPostponed(Guid GenerationId, int Attempt, DateTimeOffset Until, string Reason);
+
+/// <summary>Message, internal, from the sweep: an attempt that waited may begin.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that waited.</param>
+public sealed record RenderDue(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: the worker of an attempt has stopped renewing its lease.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that is lost.</param>
+public sealed record RenderLeaseExpired(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: the last moment for a new attempt has passed.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that was current then.</param>
+public sealed record GenerationDeadlinePassed(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: a request's picture has its end in the lane.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="CommandId">The request.</param>
+/// <param name="Outcome">Of the save, or of the import where that refused the picture.</param>
+/// <param name="Reason">Of the same receipt.</param>
+/// <param name="ProjectVersion">Of the same receipt.</param>
+public sealed record TargetSettled(
+    Guid GenerationId,
+    Guid CommandId,
+    string Outcome,
+    string? Reason,
+    long? ProjectVersion
+);
+
+/// <summary>Event: the picture of a request is saved.</summary>
+/// <param name="CommandId">The request.</param>
+/// <param name="ProjectId">Its project.</param>
+/// <param name="GenerationId">The generation that served it.</param>
+/// <param name="ImageId">The picture.</param>
+/// <param name="Attempts">Attempts that it took.</param>
+/// <param name="At">UTC.</param>
+public sealed record ImageGenerated(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid GenerationId,
+    Guid ImageId,
+    int Attempts,
+    DateTimeOffset At
+);
+
+/// <summary>Event: a request has ended without a picture. A new request, or <c>retry-generation</c>, begins anew.</summary>
+/// <param name="CommandId">The request.</param>
+/// <param name="ProjectId">Its project.</param>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Outcome"><c>failed</c>, <c>rejected</c> or <c>superseded</c> (cancelled).</param>
+/// <param name="Reason">For people.</param>
+/// <param name="Attempts">Attempts that were made.</param>
+/// <param name="At">UTC.</param>
+public sealed record GenerationEnded(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid GenerationId,
+    string Outcome,
+    string Reason,
+    int Attempts,
+    DateTimeOffset At
+);
+
+/// <summary>Event: every picture of a storyboard's generation has its end.</summary>
+/// <param name="CommandId">The storyboard's command.</param>
+/// <param name="ProjectId">Its project.</param>
+/// <param name="Requested">Pictures asked for.</param>
+/// <param name="Saved">Pictures saved.</param>
+/// <param name="MissingScenes">Scenes that lack a picture.</param>
+/// <param name="At">UTC.</param>
+public sealed record StoryboardCompleted(
+    Guid CommandId,
+    Guid ProjectId,
+    int Requested,
+    int Saved,
+    IReadOnlyList<string> MissingScenes,
+    DateTimeOffset At
+);
