@@ -1,3 +1,4 @@
+using Pipeline.Workers.Generation;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
@@ -35,7 +36,11 @@ internal static class WorkerHost
         builder.Services.AddMessaging(
             MessagingOptions.Read(configuration),
             lanes.BodySizeLimitBytes,
-            bus => bus.AddImporting(configuration)
+            bus =>
+            {
+                bus.AddImporting(configuration);
+                bus.AddGeneration(configuration);
+            }
         );
 
         builder.Services.AddStoryboards();

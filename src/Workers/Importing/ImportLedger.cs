@@ -5,6 +5,7 @@ using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;
@@ -28,26 +29,6 @@ internal enum EarlierRun
 /// <summary>Receipts of imports, with the objects and messages that commit with them.</summary>
 internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
 {
-    private const string FindSql = """
-        select request_hash, outcome, replays, announcements::text from pipeline.receipts where command_id = $1
-        """;
-
-    private const string KeepConflictSql = """
-        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
-        values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing
-        """;
-
-    // A failure that a person replayed is decided anew; every other receipt stands, and then no row is written.
-    private const string ReceiptSql = """
-        insert into pipeline.receipts as r
-            (command_id, project_id, command, request_hash, outcome, reason, replays, announcements, at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8::json, $9)
-        on conflict (command_id) do update
-            set outcome = excluded.outcome, reason = excluded.reason, replays = excluded.replays,
-                announcements = excluded.announcements, at = excluded.at
-            where r.outcome = 'failed' and r.request_hash = excluded.request_hash and excluded.replays > r.replays
-        """;
-
     private const string ObjectSql = """
         insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
         values ($1, $2, $3, $4, $5, $6)
@@ -56,14 +37,13 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
                 last_modified = excluded.last_modified
         """;
 
-    private const string ConflictReason = "commandId: was used before with another content; the first one stands.";
-
     /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
     public async Task<EarlierRun> RecallAsync(ImportRequest request, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        if (await FindAsync(connection, transaction, request.Command.CommandId, cancellation) is not { } earlier)
+        var commandId = request.Command.CommandId;
+        if (await ReceiptLedger.FindAsync(connection, transaction, commandId, cancellation) is not { } earlier)
             return EarlierRun.None;
 
         IReadOnlyList<Announcement> answer = earlier.Announcements;
@@ -71,9 +51,10 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
         if (!earlier.RequestHash.AsSpan().SequenceEqual(request.RequestHash))
         {
             run = EarlierRun.OtherContent;
-            var refusal = ImportDecision.Rejected(request, ConflictReason, Now());
+            var refusal = ImportDecision.Rejected(request, ReceiptLedger.ConflictReason, Now());
             answer = [refusal.Announcement];
-            await KeepConflictAsync(connection, transaction, refusal, cancellation);
+            var body = Encoding.UTF8.GetString(request.Content);
+            await ReceiptLedger.KeepConflictAsync(connection, transaction, ReceiptOf(refusal), body, cancellation);
         }
         else if (run == EarlierRun.Failed && request.Replays > earlier.Replays)
             return EarlierRun.None;
@@ -89,7 +70,8 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        if (!await WriteReceiptAsync(connection, transaction, decision, cancellation))
+        var receipt = ReceiptOf(decision);
+        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
             return false;
 
         if (decision.Stored is { } stored)
@@ -103,69 +85,19 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
     /// <summary>The time, in the microseconds that the database keeps, so that receipt and event agree.</summary>
     public DateTimeOffset Now() => new(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero);
 
-    private static async Task<Earlier?> FindAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        Guid commandId,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = Command(connection, transaction, FindSql, commandId);
-        await using var row = await command.ExecuteReaderAsync(cancellation);
-        return await row.ReadAsync(cancellation)
-            ? new Earlier(
-                row.GetFieldValue<byte[]>(0),
-                row.GetString(1),
-                row.GetInt32(2),
-                Announcement.Read(row.GetString(3))
-            )
-            : null;
-    }
-
-    private static async Task KeepConflictAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        ImportDecision refusal,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = Command(
-            connection,
-            transaction,
-            KeepConflictSql,
-            refusal.Request.Command.CommandId,
-            refusal.Request.RequestHash,
-            refusal.Request.Command.ProjectId,
-            ImportRequest.CommandName,
-            Encoding.UTF8.GetString(refusal.Request.Content),
-            refusal.At
-        );
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
-
-    private static async Task<bool> WriteReceiptAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        ImportDecision decision,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = Command(
-            connection,
-            transaction,
-            ReceiptSql,
-            decision.Request.Command.CommandId,
-            decision.Request.Command.ProjectId,
-            ImportRequest.CommandName,
-            decision.Request.RequestHash,
-            decision.Outcome,
-            (object?)decision.Reason ?? DBNull.Value,
-            decision.Request.Replays,
-            Announcement.Write([decision.Announcement]),
-            decision.At
-        );
-        return await command.ExecuteNonQueryAsync(cancellation) == 1;
-    }
+    private static Receipt ReceiptOf(ImportDecision decision) =>
+        new()
+        {
+            CommandId = decision.Request.Command.CommandId,
+            ProjectId = decision.Request.Command.ProjectId,
+            Command = ImportRequest.CommandName,
+            RequestHash = decision.Request.RequestHash,
+            Outcome = decision.Outcome,
+            Reason = decision.Reason,
+            Replays = decision.Request.Replays,
+            Announcements = Announcement.Write([decision.Announcement]),
+            At = decision.At,
+        };
 
     private static async Task WriteObjectAsync(
         NpgsqlConnection connection,
@@ -175,31 +107,14 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
         CancellationToken cancellation
     )
     {
-        await using var command = Command(
-            connection,
-            transaction,
-            ObjectSql,
-            stored.Key,
-            stored.Size,
-            stored.ETag,
-            (object?)stored.ContentType ?? DBNull.Value,
-            stored.LastModified,
-            at
-        );
+        await using var command = new NpgsqlCommand(ObjectSql, connection, transaction);
+        command.Parameters.AddWithValue(stored.Key);
+        command.Parameters.AddWithValue(stored.Size);
+        command.Parameters.AddWithValue(stored.ETag);
+        command.Parameters.AddWithValue((object?)stored.ContentType ?? DBNull.Value);
+        command.Parameters.AddWithValue(stored.LastModified);
+        command.Parameters.AddWithValue(at);
         await command.ExecuteNonQueryAsync(cancellation);
-    }
-
-    private static NpgsqlCommand Command(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        string sql,
-        params object[] values
-    )
-    {
-        var command = new NpgsqlCommand(sql, connection, transaction);
-        foreach (var value in values)
-            command.Parameters.AddWithValue(value);
-        return command;
     }
 
     // The save is a command and must reach a lane; events may have no listener.
@@ -213,11 +128,4 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
                 Mandatory: x.Exchange == WireNames.ExchangeOf<SaveImage>()
             )),
         ];
-
-    private sealed record Earlier(
-        byte[] RequestHash,
-        string Outcome,
-        int Replays,
-        IReadOnlyList<Announcement> Announcements
-    );
 }

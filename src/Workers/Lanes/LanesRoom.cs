@@ -40,8 +40,8 @@ internal static class LanesRoom
         await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
         var commands = services.GetServices<ILaneHandler>().Select(x => x.CommandType).ToArray();
         await LaneTopology.DeclareAsync(channel, options.Count, commands, cancellation);
-        foreach (var queue in services.GetServices<WorkQueue>().Select(x => x.Name))
-            await QueueTopology.DeclareAsync(channel, queue, QueueTopology.Arguments(queue), cancellation);
+        foreach (var queue in services.GetServices<WorkQueue>())
+            await QueueTopology.DeclareAsync(channel, queue, cancellation);
         await EventTopology.DeclareAsync(channel, EventTypes(), cancellation);
     }
 

@@ -5,7 +5,9 @@ using RabbitMQ.Client;
 namespace Pipeline.Workers.Messaging;
 
 /// <summary>A queue of competing workers, behind a fanout exchange of its own name. Its slice registers it.</summary>
-internal sealed record WorkQueue(string Name);
+/// <param name="Name">The queue and its exchange.</param>
+/// <param name="Exchanges">Messages that it takes besides: their exchanges are bound to its own.</param>
+internal sealed record WorkQueue(string Name, params string[] Exchanges);
 
 /// <summary>How queues are made, so that MassTransit's declarations and these are the same.</summary>
 internal static class QueueTopology
@@ -47,6 +49,22 @@ internal static class QueueTopology
         await DeclareOneAsync(channel, WireNames.ErrorQueue(queue), deadLetters, cancellation);
         await DeclareOneAsync(channel, WireNames.SkippedQueue(queue), deadLetters, cancellation);
         await DeclareOneAsync(channel, queue, arguments, cancellation);
+    }
+
+    /// <summary>Declares a slice's queue and binds what it listens to.</summary>
+    public static async Task DeclareAsync(IChannel channel, WorkQueue queue, CancellationToken cancellation)
+    {
+        await DeclareAsync(channel, queue.Name, Arguments(queue.Name), cancellation);
+        foreach (var exchange in queue.Exchanges)
+        {
+            await channel.ExchangeDeclareAsync(
+                exchange,
+                ExchangeType.Fanout,
+                durable: true,
+                cancellationToken: cancellation
+            );
+            await channel.ExchangeBindAsync(queue.Name, exchange, routingKey: "", cancellationToken: cancellation);
+        }
     }
 
     private static async Task DeclareOneAsync(

@@ -47,6 +47,7 @@ create table pipeline.generation_targets (
     import_command_id uuid,                 -- set when the picture is handed to the import
     save_command_id   uuid,
     outcome           varchar(20),          -- null while it is open
+    told_at           timestamptz,          -- when the sweep last told the saga of its end in the lane
     created_at        timestamptz not null
 );
 
@@ -96,15 +97,17 @@ from pipeline.generation_targets t
 left join pipeline.generation_requests g on g.correlation_id = t.generation_id;
 
 create or replace view status.generation_storyboards as
-select s.command_id, s.project_id, s.requested, s.created_at, s.completed_at,
-       (select count(*) from pipeline.generation_storyboard_items i
-        join pipeline.generation_targets t on t.command_id = i.command_id
-        where i.storyboard_id = s.command_id and t.outcome in ('applied', 'unchanged')) as saved,
-       (select coalesce(array_agg(distinct i.scene_id), '{}') from pipeline.generation_storyboard_items i
-        left join pipeline.generation_targets t on t.command_id = i.command_id
-        where i.storyboard_id = s.command_id and coalesce(t.outcome, '') not in ('applied', 'unchanged'))
-           as missing_scenes
-from pipeline.generation_storyboards s;
+select s.command_id, s.project_id, s.requested, s.created_at, s.completed_at, i.ended, i.saved, i.missing_scenes
+from pipeline.generation_storyboards s
+cross join lateral (
+    select count(r.command_id) as ended,
+           count(*) filter (where r.outcome in ('applied', 'unchanged')) as saved,
+           coalesce(array_agg(distinct x.scene_id)
+               filter (where coalesce(r.outcome, '') not in ('applied', 'unchanged')), '{}') as missing_scenes
+    from pipeline.generation_storyboard_items x
+    left join pipeline.receipts r on r.command_id = x.command_id
+    where x.storyboard_id = s.command_id
+) i;
 
 create or replace view status.provider_gates as
 select p.provider, p.closed_until, p.reason, p.closed_until > now() as closed

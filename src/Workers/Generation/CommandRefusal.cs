@@ -1,0 +1,100 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>Ends a command that needs no saga: with its receipt and its events, in one transaction.</summary>
+internal sealed class CommandRefusal(TimeProvider clock)
+{
+    /// <summary>Rejects a command that breaks a rule; one that has its receipt is answered the same again.</summary>
+    public Task RefuseAsync(
+        NpgsqlDataSource source,
+        Guid commandId,
+        Guid projectId,
+        string command,
+        byte[] content,
+        string reason,
+        CancellationToken cancellation
+    )
+    {
+        var told = new CommandRejected(commandId, projectId, command, reason, clock.GetUtcNow());
+        var announcement = Announcement.Of(commandId, told);
+        return EndAsync(
+            source,
+            commandId,
+            projectId,
+            command,
+            content,
+            Outcomes.Rejected,
+            reason,
+            [announcement],
+            cancellation
+        );
+    }
+
+    /// <summary>Writes a receipt and queues what follows from it.</summary>
+    public async Task EndAsync(
+        NpgsqlDataSource source,
+        Guid commandId,
+        Guid projectId,
+        string command,
+        byte[] content,
+        string outcome,
+        string? reason,
+        IReadOnlyList<Announcement> announcements,
+        CancellationToken cancellation
+    )
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        var receipt = new Receipt
+        {
+            CommandId = commandId,
+            ProjectId = projectId,
+            Command = command,
+            RequestHash = SHA256.HashData(content),
+            Outcome = outcome,
+            Reason = reason,
+            Replays = 0,
+            Announcements = Announcement.Write(announcements),
+            At = new DateTimeOffset(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero),
+        };
+        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+        {
+            var earlier = await ReceiptLedger.FindAsync(connection, transaction, commandId, cancellation);
+            if (earlier!.RequestHash.AsSpan().SequenceEqual(receipt.RequestHash))
+                announcements = earlier.Announcements;
+            else
+            {
+                var body = Encoding.UTF8.GetString(content);
+                await ReceiptLedger.KeepConflictAsync(connection, transaction, receipt, body, cancellation);
+                const string Reason = ReceiptLedger.ConflictReason;
+                var told = new CommandRejected(commandId, projectId, command, Reason, receipt.At);
+                announcements = [Announcement.Of(commandId, told)];
+            }
+        }
+
+        await Outbox.AppendAsync(
+            connection,
+            transaction,
+            [
+                .. announcements.Select(x => new WireMessage(
+                    x.Exchange,
+                    WireNames.RoutingKeyOf(projectId),
+                    x.MessageId,
+                    x.Body,
+                    // Requests of a storyboard are commands and must reach their queue; events may have no listener.
+                    Mandatory: x.Exchange == WireNames.ExchangeOf<Contracts.Generation.GenerateImage>()
+                )),
+            ],
+            cancellation
+        );
+        await transaction.CommitAsync(cancellation);
+    }
+}

@@ -1,0 +1,56 @@
+using MassTransit;
+using Npgsql;
+using Pipeline.Contracts.Generation;
+using Pipeline.Wire;
+using Pipeline.Workers.Models;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>Checks a request and hands it to the saga of its picture.</summary>
+/// <remarks>
+/// Nothing is written for a good one: the saga writes it down, and the message is acknowledged only when the broker has
+/// confirmed the saga's. A crash in between sends that message twice, which the saga knows.
+/// </remarks>
+internal sealed class GenerateImageConsumer(
+    NpgsqlDataSource source,
+    ModelCatalog models,
+    ConfirmedPublisher publisher,
+    CommandRefusal refusal,
+    TimeProvider clock
+) : IConsumer<GenerateImage>
+{
+    public async Task Consume(ConsumeContext<GenerateImage> context)
+    {
+        var request = context.Message;
+        if (request.CommandId == Guid.Empty)
+            request = request with { CommandId = context.MessageId ?? Guid.Empty };
+        if (request.CommandId == Guid.Empty)
+            throw new RequestWithoutIdException();
+
+        if (GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule)
+        {
+            var content = WireJson.Write(request);
+            var name = WireNames.ExchangeOf<GenerateImage>();
+            await refusal.RefuseAsync(
+                source,
+                request.CommandId,
+                request.ProjectId,
+                name,
+                content,
+                rule,
+                context.CancellationToken
+            );
+            return;
+        }
+
+        var identity = RequestIdentity.Of(request);
+        var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request);
+        var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
+        await publisher.PublishAsync(message, context.CancellationToken);
+    }
+}
+
+/// <summary>Nobody could ask for its receipt, so the dead letter is all there is of it.</summary>
+internal sealed class RequestWithoutIdException()
+    : Exception("commandId: must not be empty or all zeros, in the body or as message_id.");

@@ -1,0 +1,53 @@
+using Pipeline.Contracts.Generation;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>The rules of a request. Each answer names the field and the rule.</summary>
+internal static class GenerateImageRules
+{
+    // The longest prompt that GPT image models take (OpenAI API reference, images).
+    private const int PromptLength = 32_000;
+    private const int EdgeFirst = 64;
+    private const int EdgeLast = 4_096;
+    private const int SlotLimit = 9_999;
+    private const int OptionLimit = 20;
+    private const int OptionLength = 200;
+
+    /// <param name="request">As it came.</param>
+    /// <param name="knowsModel">Whether a model's name is configured.</param>
+    /// <param name="now">For the deadline.</param>
+    /// <returns>Null, or the first rule that is broken.</returns>
+    public static string? Refuse(GenerateImage request, Func<string, bool> knowsModel, DateTimeOffset now) =>
+        request switch
+        {
+            { ProjectId: var id } when id == Guid.Empty => "projectId: must not be empty or all zeros.",
+            { ImageId: var id } when id == Guid.Empty => "imageId: must not be empty or all zeros.",
+            { SceneId: { } scene } when RefuseText(scene, Scene.IdLength) is { } rule => $"sceneId: {rule}",
+            { SceneIndex: < 1 } => "sceneIndex: must be 1 or more.",
+            { Slot: < 0 or > SlotLimit } => $"slot: must be 0 to {SlotLimit}.",
+            { Prompt: var prompt } when string.IsNullOrWhiteSpace(prompt) => "prompt: must not be empty.",
+            { Prompt.Length: > PromptLength } => $"prompt: must have at most {PromptLength} characters.",
+            { Prompt: var prompt } when prompt.Contains('\0', StringComparison.Ordinal) =>
+                "prompt: must not contain the character U+0000.",
+            { Model: var model } when model is null || !knowsModel(model) => "model: is not configured here.",
+            { Width: < EdgeFirst or > EdgeLast } => $"width: must be {EdgeFirst} to {EdgeLast}.",
+            { Height: < EdgeFirst or > EdgeLast } => $"height: must be {EdgeFirst} to {EdgeLast}.",
+            { Deadline: { } deadline } when deadline <= now => "deadline: must not have passed.",
+            { Options: { } options } when RefuseOptions(options) is { } rule => $"options: {rule}",
+            _ => null,
+        };
+
+    private static string? RefuseOptions(IReadOnlyDictionary<string, string> options) =>
+        options.Count > OptionLimit ? $"must be at most {OptionLimit}."
+        : options.Any(x =>
+            RefuseText(x.Key, OptionLength) is not null || x.Value is null || x.Value.Length > OptionLength
+        )
+            ? $"names and values must have 1 to {OptionLength} characters."
+        : null;
+
+    private static string? RefuseText(string text, int length) =>
+        text.Length is 0 || text.Length > length ? $"must have 1 to {length} characters."
+        : text.Any(char.IsControl) ? "must not contain control characters."
+        : null;
+}

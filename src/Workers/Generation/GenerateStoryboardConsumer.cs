@@ -1,0 +1,150 @@
+using MassTransit;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using NpgsqlTypes;
+using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Models;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>Turns a storyboard's generation into one request for each picture.</summary>
+/// <remarks>
+/// The list of requests, the receipt and the requests themselves commit together. Ids are derived from the command, so
+/// that a redelivery makes the same requests and the saga takes them for what they are.
+/// </remarks>
+internal sealed class GenerateStoryboardConsumer(
+    IDbContextFactory<PipelineDbContext> contexts,
+    NpgsqlDataSource source,
+    ModelCatalog models,
+    CommandRefusal refusal,
+    TimeProvider clock
+) : IConsumer<GenerateStoryboard>
+{
+    private const int ImagesPerSceneLimit = 10;
+
+    private const string RecordSql = """
+        with storyboard as (
+            insert into pipeline.generation_storyboards (command_id, project_id, requested, created_at)
+            values ($1, $2, cardinality($3), $6) on conflict do nothing returning command_id)
+        insert into pipeline.generation_storyboard_items (storyboard_id, command_id, scene_id, slot)
+        select $1, c, s, t from unnest($3, $4, $5) as x (c, s, t) where exists (select from storyboard)
+        """;
+
+    public async Task Consume(ConsumeContext<GenerateStoryboard> context)
+    {
+        var command = context.Message;
+        if (command.CommandId == Guid.Empty)
+            command = command with { CommandId = context.MessageId ?? Guid.Empty };
+        if (command.CommandId == Guid.Empty)
+            throw new RequestWithoutIdException();
+
+        var scenes = await ScenesAsync(command, context.CancellationToken);
+        var requests = scenes.SelectMany(x => Requests(command, x)).ToArray();
+        var content = WireJson.Write(command);
+        var name = WireNames.ExchangeOf<GenerateStoryboard>();
+        if (Refuse(command, scenes, requests) is { } rule)
+        {
+            await refusal.RefuseAsync(
+                source,
+                command.CommandId,
+                command.ProjectId,
+                name,
+                content,
+                rule,
+                context.CancellationToken
+            );
+            return;
+        }
+
+        await RecordAsync(command, requests, context.CancellationToken);
+        var announcements = requests
+            .Select(x => new Announcement(WireNames.ExchangeOf<GenerateImage>(), x.CommandId, WireJson.Write(x)))
+            .ToArray();
+        await refusal.EndAsync(
+            source,
+            command.CommandId,
+            command.ProjectId,
+            name,
+            content,
+            Outcomes.Applied,
+            reason: null,
+            announcements,
+            context.CancellationToken
+        );
+    }
+
+    private string? Refuse(GenerateStoryboard command, List<Scene> scenes, GenerateImage[] requests)
+    {
+        if (command.ProjectId == Guid.Empty)
+            return "projectId: must not be empty or all zeros.";
+        if (command.ImagesPerScene is < 1 or > ImagesPerSceneLimit)
+            return $"imagesPerScene: must be 1 to {ImagesPerSceneLimit}.";
+        if (
+            command.SceneIds?.Except(scenes.Select(x => x.SceneId), StringComparer.Ordinal).FirstOrDefault() is
+            { } unknown
+        )
+            return $"sceneIds: the project has no scene '{unknown}'.";
+        if (scenes.Count == 0)
+            return "projectId: the project has no scenes.";
+        foreach (var request in requests)
+        {
+            if (GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule)
+                return $"scene '{request.SceneId}': {rule}";
+        }
+
+        return null;
+    }
+
+    private async Task<List<Scene>> ScenesAsync(GenerateStoryboard command, CancellationToken cancellation)
+    {
+        await using var db = await contexts.CreateDbContextAsync(cancellation);
+        var all = await db.Set<Scene>()
+            .AsNoTracking()
+            .Where(x => x.ProjectId == command.ProjectId)
+            .OrderBy(x => x.Index)
+            .ToListAsync(cancellation);
+        return command.SceneIds is null
+            ? all
+            : [.. all.Where(x => command.SceneIds.Contains(x.SceneId, StringComparer.Ordinal))];
+    }
+
+    private static IEnumerable<GenerateImage> Requests(GenerateStoryboard command, Scene scene) =>
+        Enumerable
+            .Range(0, Math.Clamp(command.ImagesPerScene, 0, ImagesPerSceneLimit))
+            .Select(slot => new GenerateImage(
+                NameBasedGuid.Create(command.CommandId, $"{scene.SceneId}/{slot}"),
+                command.ProjectId,
+                NameBasedGuid.Create(command.CommandId, $"image {scene.SceneId}/{slot}"),
+                scene.SceneId,
+                SceneIndex: null,
+                slot,
+                scene.Prompt ?? "",
+                command.Model,
+                command.Width,
+                command.Height,
+                Seed: slot,
+                command.Options,
+                command.Deadline,
+                command.Force
+            ));
+
+    private async Task RecordAsync(GenerateStoryboard command, GenerateImage[] requests, CancellationToken cancellation)
+    {
+        await using var record = source.CreateCommand(RecordSql);
+        record.Parameters.AddWithValue(command.CommandId);
+        record.Parameters.AddWithValue(command.ProjectId);
+        record.Parameters.AddWithValue(requests.Select(x => x.CommandId).ToArray());
+        record.Parameters.AddWithValue(
+            NpgsqlDbType.Array | NpgsqlDbType.Text,
+            requests.Select(x => x.SceneId!).ToArray()
+        );
+        record.Parameters.AddWithValue(requests.Select(x => x.Slot).ToArray());
+        record.Parameters.AddWithValue(clock.GetUtcNow());
+        await record.ExecuteNonQueryAsync(cancellation);
+    }
+}

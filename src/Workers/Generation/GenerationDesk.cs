@@ -1,0 +1,263 @@
+using MassTransit;
+using Npgsql;
+using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Importing;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Contracts.Saving;
+using Pipeline.Wire;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>
+/// What the transitions do: every row they touch and every message they send commits with the saga's own row.
+/// </summary>
+internal sealed class GenerationDesk(
+    GenerationOptions options,
+    TargetLedger targets,
+    CommandRefusal refusal,
+    NpgsqlDataSource source,
+    TimeProvider clock
+)
+{
+    public void Remember(BehaviorContext<GenerationSaga, RequestGeneration> context)
+    {
+        var request = context.Message.Request;
+        var saga = context.Saga;
+        saga.RequestHash = context.Message.RequestHash;
+        saga.Prompt = request.Prompt;
+        saga.Model = request.Model;
+        saga.Width = request.Width;
+        saga.Height = request.Height;
+        saga.Seed = request.Seed;
+        saga.Options = request.Options?.ToDictionary(StringComparer.Ordinal);
+        saga.CreatedAt = clock.GetUtcNow();
+    }
+
+    /// <summary>Takes one more request in; the same one again changes nothing.</summary>
+    public async Task JoinAsync(BehaviorContext<GenerationSaga, RequestGeneration> context)
+    {
+        var isFirst = !await TargetLedger.AnyOpenAsync(
+            Db(context),
+            context.Saga.CorrelationId,
+            context.CancellationToken
+        );
+        await targets.JoinAsync(Db(context), context.Message, context.CancellationToken);
+
+        // The picture is worth rendering for as long as one of them still wants it.
+        var wanted = context.Message.Request.Deadline;
+        context.Saga.DeadlineAt =
+            isFirst ? wanted
+            : wanted is null || context.Saga.DeadlineAt is null ? null
+            : wanted > context.Saga.DeadlineAt ? wanted
+            : context.Saga.DeadlineAt;
+        Touch(context);
+    }
+
+    /// <summary>Begins with a full number of attempts.</summary>
+    public async Task RenderAnewAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class
+    {
+        if (!await TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken))
+            context.Saga.DeadlineAt = null;
+        context.Saga.AttemptsFrom = context.Saga.Attempt;
+        context.Saga.FailureKind = null;
+        context.Saga.FailureReason = null;
+        await RenderNextAsync(context);
+    }
+
+    public async Task RenderNextAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class
+    {
+        context.Saga.Attempt++;
+        await RenderAsync(context);
+    }
+
+    /// <summary>Hands the current attempt to the rendering workers.</summary>
+    public Task RenderAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class
+    {
+        var saga = context.Saga;
+        saga.DueAt = null;
+        Touch(context);
+        var render = new RenderImage(
+            saga.CorrelationId,
+            saga.Attempt,
+            saga.Prompt,
+            saga.Model,
+            saga.Width,
+            saga.Height,
+            saga.Seed,
+            saga.Options
+        );
+        return SendAsync(context, render, $"{saga.Attempt}");
+    }
+
+    public void RememberFailure(BehaviorContext<GenerationSaga, RenderFailed> context)
+    {
+        context.Saga.FailureKind = context.Message.Kind;
+        context.Saga.FailureReason = context.Message.Reason;
+        Touch(context);
+    }
+
+    public void RememberLostLease(BehaviorContext<GenerationSaga, RenderLeaseExpired> context)
+    {
+        context.Saga.FailureKind = RenderFailureKinds.Transient;
+        context.Saga.FailureReason = "The worker of the attempt stopped renewing its lease.";
+        Touch(context);
+    }
+
+    public bool MayTryAgain<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class =>
+        context.Saga.Attempt - context.Saga.AttemptsFrom < options.AttemptLimit
+        && (context.Saga.DeadlineAt is not { } deadline || clock.GetUtcNow() < deadline);
+
+    /// <summary>Exponential with full jitter, so that those who failed together do not come back together.</summary>
+    public void BackOff(BehaviorContext<GenerationSaga, RenderFailed> context)
+    {
+        var saga = context.Saga;
+        var failures = saga.Attempt - saga.AttemptsFrom;
+        var ceiling = options.BackoffFirst * Math.Pow(2, failures - 1);
+        if (ceiling > options.BackoffLimit)
+            ceiling = options.BackoffLimit;
+        var pause = ceiling * Random.Shared.NextDouble();
+        if (context.Message.RetryAfter is { } asked && asked > pause)
+            pause = asked;
+
+        saga.Attempt++;
+        saga.DueAt = clock.GetUtcNow() + pause;
+    }
+
+    /// <summary>The provider's gate is closed: the same attempt, later.</summary>
+    public void Postpone(BehaviorContext<GenerationSaga, RenderPostponed> context)
+    {
+        context.Saga.FailureReason = context.Message.Reason;
+        context.Saga.DueAt = context.Message.Until;
+        Touch(context);
+    }
+
+    /// <summary>Has the picture copied and saved for everyone who waits for it.</summary>
+    public Task SaveAsync(BehaviorContext<GenerationSaga, RenderSucceeded> context)
+    {
+        context.Saga.ObjectKey = context.Message.ObjectKey;
+        context.Saga.FailureKind = null;
+        context.Saga.FailureReason = null;
+        return SaveAgainAsync(context);
+    }
+
+    public async Task SaveAgainAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class
+    {
+        Touch(context);
+        foreach (
+            var target in await TargetLedger.ToHandOverAsync(
+                Db(context),
+                context.Saga.CorrelationId,
+                context.CancellationToken
+            )
+        )
+        {
+            var importId = NameBasedGuid.Create(target.CommandId, $"import-image {context.Saga.ObjectKey}");
+            target.ImportCommandId = importId;
+            target.SaveCommandId = NameBasedGuid.Create(importId, WireNames.ExchangeOf<SaveImage>());
+            var import = new ImportImage(
+                importId,
+                target.ProjectId,
+                target.ImageId,
+                target.SceneId,
+                target.SceneIndex,
+                target.Slot,
+                SourceUrl: null,
+                context.Saga.ObjectKey
+            );
+            await Db(context)
+                .AppendAsync([WireMessage.Command(import, importId, target.ProjectId)], context.CancellationToken);
+        }
+    }
+
+    public Task SettleAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
+    {
+        Touch(context);
+        return targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+    }
+
+    public static async Task<bool> IsAllSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context) =>
+        !await TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+
+    public Task AbandonAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class => EndAsync(context, Outcomes.Failed, context.Saga.FailureReason!, context.Saga.FailureKind);
+
+    /// <summary>Ends every open request, each with its receipt and its event.</summary>
+    public Task EndAsync<T>(
+        BehaviorContext<GenerationSaga, T> context,
+        string outcome,
+        string reason,
+        string? kind = null
+    )
+        where T : class
+    {
+        context.Saga.DueAt = null;
+        context.Saga.FailureKind = kind ?? context.Saga.FailureKind;
+        context.Saga.FailureReason = reason;
+        Touch(context);
+        return targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
+    }
+
+    public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
+        EndAsync(context, Outcomes.Rejected, context.Saga.FailureReason!, context.Saga.FailureKind);
+
+    /// <summary>A person wants it after all: those whose request failed or was cancelled wait again.</summary>
+    public static Task ReopenAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
+        TargetLedger.ReopenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+
+    /// <summary>The receipt of a person's command that took effect.</summary>
+    public Task ConfirmAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class =>
+        targets.AnswerAsync(Db(context), context.Message, Outcomes.Applied, reason: null, context.CancellationToken);
+
+    /// <summary>The receipt of a person's command that found nothing to do.</summary>
+    public Task LeaveAsItIsAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class =>
+        targets.AnswerAsync(
+            Db(context),
+            context.Message,
+            Outcomes.Unchanged,
+            $"The generation is {context.Saga.CurrentState}.",
+            context.CancellationToken
+        );
+
+    /// <summary>A person's command names a generation that is not there.</summary>
+    public Task RefuseUnknownAsync<T>(ConsumeContext<T> context, Guid commandId)
+        where T : class =>
+        refusal.RefuseAsync(
+            source,
+            commandId,
+            Guid.Empty,
+            WireNames.ExchangeOf<T>(),
+            WireJson.Write(context.Message),
+            "generationId: there is no such generation.",
+            context.CancellationToken
+        );
+
+    private static PipelineDbContext Db<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class => context.GetPayload<PipelineDbContext>();
+
+    private void Touch<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class => context.Saga.UpdatedAt = clock.GetUtcNow();
+
+    private static Task SendAsync<T>(BehaviorContext<GenerationSaga> context, T message, string part) =>
+        context
+            .GetPayload<PipelineDbContext>()
+            .AppendAsync(
+                [
+                    new WireMessage(
+                        WireNames.ExchangeOf<T>(),
+                        RoutingKey: "",
+                        NameBasedGuid.Create(context.Saga.CorrelationId, $"{WireNames.ExchangeOf<T>()} {part}"),
+                        WireJson.Write(message),
+                        Mandatory: true
+                    ),
+                ],
+                context.CancellationToken
+            );
+}

@@ -1,0 +1,111 @@
+using MassTransit;
+using Pipeline.Contracts.Generation;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Persistence.Sagas;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class GenerationSlice
+{
+    // The saga's queue; MassTransit's formatter makes the same name of GenerationSaga.
+    private const string SagaQueue = "generation";
+
+    private static readonly Type[] SagaMessages =
+    [
+        typeof(RequestGeneration),
+        typeof(RenderSucceeded),
+        typeof(RenderFailed),
+        typeof(RenderPostponed),
+        typeof(RenderDue),
+        typeof(RenderLeaseExpired),
+        typeof(GenerationDeadlinePassed),
+        typeof(TargetSettled),
+        typeof(CancelGeneration),
+        typeof(RetryGeneration),
+    ];
+
+    public static void AddGeneration(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        var options = configuration.GetSection(GenerationOptions.Section).Get<GenerationOptions>() ?? new();
+        options.Validate();
+        bus.AddSingleton(options);
+        bus.AddSingleton<TargetLedger>();
+        bus.AddSingleton<CommandRefusal>();
+        bus.AddSingleton<GenerationDesk>();
+        bus.AddHostedService<GenerationSweeper>();
+        bus.AddHostedService<StoryboardSweeper>();
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateImage>()));
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateStoryboard>()));
+        bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
+        bus.AddConsumer<GenerateImageConsumer, GenerateImageConsumerDefinition>();
+        bus.AddConsumer<GenerateStoryboardConsumer, GenerateStoryboardConsumerDefinition>();
+        bus.AddSagaStateMachine<GenerationStateMachine, GenerationSaga, GenerationSagaDefinition>()
+            .PostgresRepository();
+    }
+}
+
+/// <summary>Queue <c>generate-image</c>: cheap checks, no provider.</summary>
+internal sealed class GenerateImageConsumerDefinition : ConsumerDefinition<GenerateImageConsumer>
+{
+    private const int Concurrency = 16;
+
+    public GenerateImageConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<GenerateImageConsumer> consumerConfigurator,
+        IRegistrationContext context
+    ) => GenerationRetries.Configure(endpointConfigurator);
+}
+
+/// <summary>Queue <c>generate-storyboard</c>: few messages, each with many rows.</summary>
+internal sealed class GenerateStoryboardConsumerDefinition : ConsumerDefinition<GenerateStoryboardConsumer>
+{
+    private const int Concurrency = 2;
+
+    public GenerateStoryboardConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<GenerateStoryboardConsumer> consumerConfigurator,
+        IRegistrationContext context
+    ) => GenerationRetries.Configure(endpointConfigurator);
+}
+
+/// <summary>Queue <c>generation</c>: the saga. Messages of one generation wait for each other in the database.</summary>
+internal sealed class GenerationSagaDefinition : SagaDefinition<GenerationSaga>
+{
+    private const int Concurrency = 8;
+
+    public GenerationSagaDefinition() => ConcurrentMessageLimit = Concurrency;
+
+    protected override void ConfigureSaga(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        ISagaConfigurator<GenerationSaga> sagaConfigurator,
+        IRegistrationContext context
+    ) => GenerationRetries.Configure(endpointConfigurator);
+}
+
+/// <summary>Seconds, for what passes by itself: the database or the broker is away, or writers met.</summary>
+internal static class GenerationRetries
+{
+    private const int Retries = 8;
+
+    public static void Configure(IReceiveEndpointConfigurator endpoint) =>
+        endpoint.UseMessageRetry(retry =>
+        {
+            retry.Handle<PublishFailedException>();
+            // Two requests under one command id can meet in different sagas; the second one then finds the first.
+            retry.Handle<Microsoft.EntityFrameworkCore.DbUpdateException>();
+            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+            retry.Exponential(
+                Retries,
+                TimeSpan.FromMilliseconds(100),
+                TimeSpan.FromSeconds(10),
+                TimeSpan.FromMilliseconds(200)
+            );
+        });
+}

@@ -1,0 +1,204 @@
+using MassTransit;
+using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Receipts;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>
+/// One picture, from the first request to its saved copies or its end. Read the constructor as the table in
+/// docs/generation.md; a test holds the two together.
+/// </summary>
+internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
+{
+    public GenerationStateMachine(GenerationDesk desk)
+    {
+        InstanceState(x => x.CurrentState);
+        Event(() => Asked, x => x.CorrelateById(m => m.Message.GenerationId));
+        Event(() => Rendered, x => Correlate(x, m => m.GenerationId));
+        Event(() => Failed, x => Correlate(x, m => m.GenerationId));
+        Event(() => Postponed, x => Correlate(x, m => m.GenerationId));
+        Event(() => Due, x => Correlate(x, m => m.GenerationId));
+        Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
+        Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
+        Event(() => Settled, x => Correlate(x, m => m.GenerationId));
+        Event(
+            () => CancelAsked,
+            x => CorrelateCommand(x, m => m.GenerationId, m => desk.RefuseUnknownAsync(m, m.Message.CommandId))
+        );
+        Event(
+            () => RetryAsked,
+            x => CorrelateCommand(x, m => m.GenerationId, m => desk.RefuseUnknownAsync(m, m.Message.CommandId))
+        );
+
+        Initially(
+            When(Asked)
+                .Then(desk.Remember)
+                .ThenAsync(desk.JoinAsync)
+                .ThenAsync(desk.RenderAnewAsync)
+                .TransitionTo(Rendering)
+        );
+
+        During(
+            Requested, // An attempt waits for its time.
+            When(Asked).ThenAsync(desk.JoinAsync),
+            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync).TransitionTo(Rendering),
+            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
+                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt succeeded."))
+                .TransitionTo(Abandoned),
+            When(CancelAsked)
+                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, "The generation was cancelled."))
+                .ThenAsync(desk.ConfirmAsync)
+                .TransitionTo(Cancelled),
+            When(RetryAsked).ThenAsync(desk.RenderAsync).ThenAsync(desk.ConfirmAsync).TransitionTo(Rendering),
+            When(Settled).ThenAsync(desk.SettleAsync),
+            Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(LeaseExpired)
+        );
+
+        During(
+            Rendering,
+            When(Asked).ThenAsync(desk.JoinAsync),
+            When(Rendered, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.SaveAsync).TransitionTo(Saving),
+            When(Failed, x => IsCurrent(x, x.Message.Attempt) && x.Message.Kind != RenderFailureKinds.Transient)
+                .ThenAsync(x => desk.EndAsync(x, Outcomes.Rejected, x.Message.Reason, x.Message.Kind))
+                .TransitionTo(Rejected),
+            When(Failed, x => IsCurrent(x, x.Message.Attempt) && x.Message.Kind == RenderFailureKinds.Transient)
+                .Then(desk.RememberFailure)
+                .IfElse(
+                    desk.MayTryAgain,
+                    retry => retry.Then(desk.BackOff).TransitionTo(Requested),
+                    end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                ),
+            When(LeaseExpired, x => IsCurrent(x, x.Message.Attempt))
+                .Then(desk.RememberLostLease)
+                .IfElse(
+                    desk.MayTryAgain,
+                    retry => retry.ThenAsync(desk.RenderNextAsync),
+                    end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                ),
+            When(Postponed, x => IsCurrent(x, x.Message.Attempt)).Then(desk.Postpone).TransitionTo(Requested),
+            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
+                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt began."))
+                .TransitionTo(Abandoned),
+            When(CancelAsked)
+                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, "The generation was cancelled."))
+                .ThenAsync(desk.ConfirmAsync)
+                .TransitionTo(Cancelled),
+            When(Settled).ThenAsync(desk.SettleAsync),
+            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
+            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+        );
+
+        During(
+            Saving,
+            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
+            When(Settled)
+                .ThenAsync(desk.SettleAsync)
+                .IfAsync(GenerationDesk.IsAllSettledAsync, done => done.TransitionTo(Completed)),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed), // The picture is there; saving it takes no attempt.
+            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync), // Too late: what is rendered and paid for is saved.
+            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+        );
+
+        During(
+            Completed,
+            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving),
+            When(Settled).ThenAsync(desk.SettleAsync),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync),
+            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+        );
+
+        During(
+            [Abandoned, Cancelled],
+            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering),
+            When(RetryAsked)
+                .ThenAsync(GenerationDesk.ReopenAsync)
+                .ThenAsync(desk.RenderAnewAsync)
+                .ThenAsync(desk.ConfirmAsync)
+                .TransitionTo(Rendering),
+            When(Settled).ThenAsync(desk.SettleAsync),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync)
+        );
+
+        During(
+            Rejected, // The provider's no is final; a forced request is another generation.
+            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
+            When(Settled).ThenAsync(desk.SettleAsync),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync),
+            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+        );
+    }
+
+    public State Requested { get; } = null!;
+    public State Rendering { get; } = null!;
+    public State Saving { get; } = null!;
+    public State Completed { get; } = null!;
+    public State Abandoned { get; } = null!;
+    public State Rejected { get; } = null!;
+    public State Cancelled { get; } = null!;
+
+    public Event<RequestGeneration> Asked { get; } = null!;
+    public Event<RenderSucceeded> Rendered { get; } = null!;
+    public Event<RenderFailed> Failed { get; } = null!;
+    public Event<RenderPostponed> Postponed { get; } = null!;
+    public Event<RenderDue> Due { get; } = null!;
+    public Event<RenderLeaseExpired> LeaseExpired { get; } = null!;
+    public Event<GenerationDeadlinePassed> DeadlinePassed { get; } = null!;
+    public Event<TargetSettled> Settled { get; } = null!;
+    public Event<CancelGeneration> CancelAsked { get; } = null!;
+    public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    private static bool IsCurrent(BehaviorContext<GenerationSaga> context, int attempt) =>
+        context.Saga.Attempt == attempt;
+
+    private static void Correlate<T>(IEventCorrelationConfigurator<GenerationSaga, T> correlation, Func<T, Guid> id)
+        where T : class
+    {
+        correlation.CorrelateById(context => id(context.Message));
+        correlation.OnMissingInstance(missing => missing.Discard()); // Nobody asked for it here; nothing is owed.
+    }
+
+    private static void CorrelateCommand<T>(
+        IEventCorrelationConfigurator<GenerationSaga, T> correlation,
+        Func<T, Guid> id,
+        Func<ConsumeContext<T>, Task> refuse
+    )
+        where T : class
+    {
+        correlation.CorrelateById(context => id(context.Message));
+        correlation.OnMissingInstance(missing => missing.ExecuteAsync(refuse)); // A person asked, and gets an answer.
+    }
+}
+
+/// <summary>The values of <see cref="RenderFailed.Kind"/>.</summary>
+internal static class RenderFailureKinds
+{
+    public const string Transient = "transient";
+    public const string Permanent = "permanent";
+    public const string Moderation = "moderation";
+}

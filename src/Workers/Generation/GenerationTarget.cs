@@ -1,0 +1,60 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>One request for the picture: who wants it, where, and what became of it.</summary>
+internal sealed class GenerationTarget
+{
+    public required Guid CommandId { get; init; }
+
+    public required Guid GenerationId { get; init; }
+
+    public required Guid ProjectId { get; init; }
+
+    public required Guid ImageId { get; init; }
+
+    public string? SceneId { get; init; }
+
+    public int? SceneIndex { get; init; }
+
+    public required int Slot { get; init; }
+
+    public required byte[] RequestHash { get; init; }
+
+    /// <summary>Set when the picture is handed to the import.</summary>
+    public Guid? ImportCommandId { get; set; }
+
+    public Guid? SaveCommandId { get; set; }
+
+    /// <summary>Null while the request is open.</summary>
+    public string? Outcome { get; set; }
+
+    /// <summary>When the sweep last told the saga of the end in the lane.</summary>
+    public DateTimeOffset? ToldAt { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+internal sealed class GenerationTargetConfiguration : IEntityTypeConfiguration<GenerationTarget>
+{
+    public void Configure(EntityTypeBuilder<GenerationTarget> target)
+    {
+        target.ToTable("generation_targets");
+        target.HasKey(x => x.CommandId).HasName("pk_generation_targets");
+        target.Property(x => x.CommandId).HasColumnName("command_id").ValueGeneratedNever();
+        target.Property(x => x.GenerationId).HasColumnName("generation_id");
+        target.Property(x => x.ProjectId).HasColumnName("project_id");
+        target.Property(x => x.ImageId).HasColumnName("image_id");
+        target.Property(x => x.SceneId).HasColumnName("scene_id").HasMaxLength(Scene.IdLength);
+        target.Property(x => x.SceneIndex).HasColumnName("scene_index");
+        target.Property(x => x.Slot).HasColumnName("slot");
+        target.Property(x => x.RequestHash).HasColumnName("request_hash");
+        target.Property(x => x.ImportCommandId).HasColumnName("import_command_id");
+        target.Property(x => x.SaveCommandId).HasColumnName("save_command_id");
+        target.Property(x => x.Outcome).HasColumnName("outcome").HasMaxLength(20);
+        target.Property(x => x.ToldAt).HasColumnName("told_at");
+        target.Property(x => x.CreatedAt).HasColumnName("created_at");
+    }
+}

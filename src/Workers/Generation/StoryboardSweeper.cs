@@ -1,0 +1,113 @@
+using Npgsql;
+using Pipeline.Contracts.Generation;
+using Pipeline.Wire;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>Announces the end of a storyboard's generation, once every one of its requests has its receipt.</summary>
+internal sealed partial class StoryboardSweeper(
+    NpgsqlDataSource source,
+    GenerationOptions options,
+    TimeProvider clock,
+    ILogger<StoryboardSweeper> logger
+) : BackgroundService
+{
+    private const int BatchLimit = 50;
+
+    private const string CompleteSql = """
+        update pipeline.generation_storyboards set completed_at = $2
+        where command_id in (
+            select s.command_id from pipeline.generation_storyboards s
+            where s.completed_at is null and not exists (
+                select from pipeline.generation_storyboard_items i
+                where i.storyboard_id = s.command_id
+                    and not exists (select from pipeline.receipts r where r.command_id = i.command_id))
+            order by s.created_at limit $1 for update skip locked)
+        returning command_id
+        """;
+
+    private const string ReadSql = """
+        select command_id, project_id, requested, saved::int, missing_scenes
+        from status.generation_storyboards where command_id = any($1)
+        """;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.SweepEvery, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+                await SweepAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process stops; another one sweeps.
+        }
+    }
+
+    private async Task SweepAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(stopping);
+            await using var transaction = await connection.BeginTransactionAsync(stopping);
+            var at = clock.GetUtcNow();
+            var completed = new List<Guid>();
+            await using (var complete = new NpgsqlCommand(CompleteSql, connection, transaction))
+            {
+                complete.Parameters.AddWithValue(BatchLimit);
+                complete.Parameters.AddWithValue(at);
+                await using var row = await complete.ExecuteReaderAsync(stopping);
+                while (await row.ReadAsync(stopping))
+                    completed.Add(row.GetGuid(0));
+            }
+
+            if (completed.Count == 0)
+                return;
+
+            var messages = await ReadAsync(connection, transaction, completed, at, stopping);
+            await Outbox.AppendAsync(connection, transaction, messages, stopping);
+            await transaction.CommitAsync(stopping);
+        }
+        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
+        {
+            SweepFailed(e.Message);
+        }
+    }
+
+    private static async Task<List<WireMessage>> ReadAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        List<Guid> completed,
+        DateTimeOffset at,
+        CancellationToken stopping
+    )
+    {
+        await using var read = new NpgsqlCommand(ReadSql, connection, transaction);
+        read.Parameters.AddWithValue(completed.ToArray());
+        await using var row = await read.ExecuteReaderAsync(stopping);
+        var messages = new List<WireMessage>();
+        while (await row.ReadAsync(stopping))
+        {
+            var (commandId, projectId) = (row.GetGuid(0), row.GetGuid(1));
+            var missing = row.GetFieldValue<string[]>(4);
+            var done = new StoryboardCompleted(commandId, projectId, row.GetInt32(2), row.GetInt32(3), missing, at);
+            var exchange = WireNames.ExchangeOf<StoryboardCompleted>();
+            messages.Add(
+                new WireMessage(
+                    exchange,
+                    WireNames.RoutingKeyOf(projectId),
+                    NameBasedGuid.Create(commandId, exchange),
+                    WireJson.Write(done),
+                    Mandatory: false
+                )
+            );
+        }
+
+        return messages;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The storyboards' sweep waits: {Error}")]
+    private partial void SweepFailed(string error);
+}

@@ -1,0 +1,265 @@
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Generation;
+
+/// <summary>The requests of a generation, their receipts and their events, in the saga's transaction.</summary>
+internal sealed class TargetLedger(TimeProvider clock)
+{
+    private static readonly string CommandName = WireNames.ExchangeOf<GenerateImage>();
+
+    /// <summary>
+    /// Adds a request. One that is known already is answered again where it has ended; an id that belongs to another
+    /// request is refused, and its content kept.
+    /// </summary>
+    public async Task JoinAsync(PipelineDbContext db, RequestGeneration asked, CancellationToken cancellation)
+    {
+        var request = asked.Request;
+        var content = WireJson.Write(request);
+        var hash = SHA256.HashData(content);
+        var known = await db.Set<GenerationTarget>().FindAsync([request.CommandId], cancellation);
+        var receipt = await ReceiptLedger.FindAsync(db.Connection(), db.Transaction(), request.CommandId, cancellation);
+
+        if ((known?.RequestHash ?? receipt?.RequestHash) is { } earlier && !earlier.AsSpan().SequenceEqual(hash))
+        {
+            var told = new CommandRejected(
+                request.CommandId,
+                request.ProjectId,
+                CommandName,
+                ReceiptLedger.ConflictReason,
+                Now()
+            );
+            var refused = NewReceipt(
+                request.CommandId,
+                request.ProjectId,
+                hash,
+                Outcomes.Rejected,
+                told.Reason,
+                null,
+                []
+            );
+            var body = Encoding.UTF8.GetString(content);
+            await ReceiptLedger.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
+            await AnnounceAsync(db, request.ProjectId, [Announcement.Of(request.CommandId, told)], cancellation);
+        }
+        else if (receipt is not null)
+            await AnnounceAsync(db, request.ProjectId, receipt.Announcements, cancellation);
+        else if (known is null)
+        {
+            db.Add(
+                new GenerationTarget
+                {
+                    CommandId = request.CommandId,
+                    GenerationId = asked.GenerationId,
+                    ProjectId = request.ProjectId,
+                    ImageId = request.ImageId,
+                    SceneId = request.SceneId,
+                    SceneIndex = request.SceneIndex,
+                    Slot = request.Slot,
+                    RequestHash = hash,
+                    CreatedAt = Now(),
+                }
+            );
+            await db.SaveChangesAsync(cancellation);
+        }
+    }
+
+    public static Task<bool> AnyOpenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
+        Open(db, generationId).AnyAsync(cancellation);
+
+    /// <summary>Requests that wait for a picture and have not been handed to the import.</summary>
+    public static Task<List<GenerationTarget>> ToHandOverAsync(
+        PipelineDbContext db,
+        Guid generationId,
+        CancellationToken cancellation
+    ) => Open(db, generationId).Where(x => x.ImportCommandId == null).ToListAsync(cancellation);
+
+    /// <summary>The lane has answered: the request's receipt says the same.</summary>
+    public async Task SettleAsync(
+        PipelineDbContext db,
+        GenerationSaga saga,
+        TargetSettled settled,
+        CancellationToken cancellation
+    )
+    {
+        var target = await db.Set<GenerationTarget>().FindAsync([settled.CommandId], cancellation);
+        if (target is null || target.Outcome is not null)
+            return; // Said before.
+
+        var isSaved = settled.Outcome is Outcomes.Applied or Outcomes.Unchanged or Outcomes.TargetMissing;
+        var announcement = isSaved
+            ? Announcement.Of(
+                target.CommandId,
+                new ImageGenerated(
+                    target.CommandId,
+                    target.ProjectId,
+                    saga.CorrelationId,
+                    target.ImageId,
+                    saga.Attempt - saga.AttemptsFrom,
+                    Now()
+                )
+            )
+            : Ended(saga, target, settled.Outcome, settled.Reason ?? "The picture could not be saved.");
+        await DecideAsync(
+            db,
+            target,
+            settled.Outcome,
+            settled.Reason,
+            settled.ProjectVersion,
+            announcement,
+            cancellation
+        );
+    }
+
+    /// <summary>Ends every open request without a picture.</summary>
+    public async Task EndAsync(
+        PipelineDbContext db,
+        GenerationSaga saga,
+        string outcome,
+        string reason,
+        CancellationToken cancellation
+    )
+    {
+        foreach (var target in await Open(db, saga.CorrelationId).ToListAsync(cancellation))
+        {
+            var announcement = Ended(saga, target, outcome, reason);
+            await DecideAsync(db, target, outcome, reason, projectVersion: null, announcement, cancellation);
+        }
+    }
+
+    /// <summary>Takes the end of failed and cancelled requests back.</summary>
+    public static async Task ReopenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
+    {
+        var ended = db.Set<GenerationTarget>()
+            .Where(x => x.GenerationId == generationId)
+            .Where(x => x.Outcome == Outcomes.Failed || x.Outcome == Outcomes.Superseded);
+        foreach (var target in await ended.ToListAsync(cancellation))
+            target.Outcome = null;
+        await db.SaveChangesAsync(cancellation);
+    }
+
+    /// <summary>The receipt of a person's command to a generation; a redelivery changes nothing.</summary>
+    public Task AnswerAsync<T>(
+        PipelineDbContext db,
+        T command,
+        string outcome,
+        string? reason,
+        CancellationToken cancellation
+    )
+        where T : class
+    {
+        var commandId = command switch
+        {
+            CancelGeneration cancel => cancel.CommandId,
+            RetryGeneration retry => retry.CommandId,
+            _ => throw new NotSupportedException(typeof(T).Name),
+        };
+        var receipt = NewReceipt(
+            commandId,
+            Guid.Empty,
+            SHA256.HashData(WireJson.Write(command)),
+            outcome,
+            reason,
+            projectVersion: null,
+            [],
+            WireNames.ExchangeOf<T>()
+        );
+        return ReceiptLedger.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: false, cancellation);
+    }
+
+    private async Task DecideAsync(
+        PipelineDbContext db,
+        GenerationTarget target,
+        string outcome,
+        string? reason,
+        long? projectVersion,
+        Announcement announcement,
+        CancellationToken cancellation
+    )
+    {
+        target.Outcome = outcome;
+        var receipt = NewReceipt(
+            target.CommandId,
+            target.ProjectId,
+            target.RequestHash,
+            outcome,
+            reason,
+            projectVersion,
+            [announcement]
+        );
+        await ReceiptLedger.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: true, cancellation);
+        await AnnounceAsync(db, target.ProjectId, [announcement], cancellation);
+        await db.SaveChangesAsync(cancellation);
+    }
+
+    private Announcement Ended(GenerationSaga saga, GenerationTarget target, string outcome, string reason)
+    {
+        var attempts = saga.Attempt - saga.AttemptsFrom;
+        var ended = new GenerationEnded(
+            target.CommandId,
+            target.ProjectId,
+            saga.CorrelationId,
+            outcome,
+            reason,
+            attempts,
+            Now()
+        );
+        // The end after a retry by a person is another event than the one before.
+        return Announcement.Of(target.CommandId, ended, $" {saga.Attempt}");
+    }
+
+    private Receipt NewReceipt(
+        Guid commandId,
+        Guid projectId,
+        byte[] requestHash,
+        string outcome,
+        string? reason,
+        long? projectVersion,
+        IReadOnlyList<Announcement> announcements,
+        string? command = null
+    ) =>
+        new()
+        {
+            CommandId = commandId,
+            ProjectId = projectId,
+            Command = command ?? CommandName,
+            RequestHash = requestHash,
+            Outcome = outcome,
+            Reason = reason,
+            ProjectVersion = projectVersion,
+            Replays = 0,
+            Announcements = Announcement.Write(announcements),
+            At = Now(),
+        };
+
+    private static IQueryable<GenerationTarget> Open(PipelineDbContext db, Guid generationId) =>
+        db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == null);
+
+    private static Task AnnounceAsync(
+        PipelineDbContext db,
+        Guid projectId,
+        IReadOnlyList<Announcement> announcements,
+        CancellationToken cancellation
+    ) =>
+        db.AppendAsync(
+            [
+                .. announcements.Select(x => new WireMessage(
+                    x.Exchange,
+                    WireNames.RoutingKeyOf(projectId),
+                    x.MessageId,
+                    x.Body,
+                    Mandatory: false
+                )),
+            ],
+            cancellation
+        );
+
+    private DateTimeOffset Now() => new(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero);
+}
