@@ -2,6 +2,7 @@ using MassTransit;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
 
@@ -31,6 +32,7 @@ internal static class GenerationSlice
     {
         var options = configuration.GetSection(GenerationOptions.Section).Get<GenerationOptions>() ?? new();
         options.Validate();
+        bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<TargetLedger>();
         bus.AddSingleton<CommandRefusal>();
