@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Importing;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Importing;

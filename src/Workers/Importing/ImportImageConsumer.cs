@@ -3,6 +3,7 @@ using MassTransit;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Imaging;
 using Pipeline.Workers.Storage;
 

@@ -29,14 +29,6 @@ internal enum EarlierRun
 /// <summary>Receipts of imports, with the objects and messages that commit with them.</summary>
 internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
 {
-    private const string ObjectSql = """
-        insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
-        values ($1, $2, $3, $4, $5, $6)
-        on conflict (key) do update
-            set size = excluded.size, etag = excluded.etag, content_type = excluded.content_type,
-                last_modified = excluded.last_modified
-        """;
-
     /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
     public async Task<EarlierRun> RecallAsync(ImportRequest request, CancellationToken cancellation)
     {
@@ -75,7 +67,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
             return false;
 
         if (decision.Stored is { } stored)
-            await WriteObjectAsync(connection, transaction, stored, decision.At, cancellation);
+            await ObjectCatalog.RecordAsync(connection, transaction, stored, decision.At, cancellation);
         var messages = Messages(decision.Request, [decision.Announcement]);
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);
@@ -98,24 +90,6 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
             Announcements = Announcement.Write([decision.Announcement]),
             At = decision.At,
         };
-
-    private static async Task WriteObjectAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        StoredObject stored,
-        DateTimeOffset at,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = new NpgsqlCommand(ObjectSql, connection, transaction);
-        command.Parameters.AddWithValue(stored.Key);
-        command.Parameters.AddWithValue(stored.Size);
-        command.Parameters.AddWithValue(stored.ETag);
-        command.Parameters.AddWithValue((object?)stored.ContentType ?? DBNull.Value);
-        command.Parameters.AddWithValue(stored.LastModified);
-        command.Parameters.AddWithValue(at);
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
 
     // The save is a command and must reach a lane; events may have no listener.
     private static WireMessage[] Messages(ImportRequest request, IReadOnlyList<Announcement> announcements) =>

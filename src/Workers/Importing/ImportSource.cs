@@ -1,4 +1,5 @@
 using Pipeline.Contracts.Importing;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Options;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Imaging;
 
 namespace Pipeline.Workers.Importing;
@@ -34,6 +35,9 @@ internal sealed class ImportingOptions : IValidateOptions<ImportingOptions>
 
     /// <summary>Pause before the first retry; each further one is that much longer. Up to 1 minute.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
+
+    public FetchLimits FetchLimits =>
+        new(SizeLimitBytes, FetchTimeout, ConnectTimeout, RedirectLimit, ConcurrentImports, AllowPrivateNetworks);
 
     public ImageLimits ImageLimits => new(SizeLimitBytes, PixelLimit);
 

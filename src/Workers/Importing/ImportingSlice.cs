@@ -1,6 +1,7 @@
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Messaging;
 
 namespace Pipeline.Workers.Importing;
@@ -16,7 +17,11 @@ internal static class ImportingSlice
         bus.AddSingleton(provider => provider.GetRequiredService<IOptions<ImportingOptions>>().Value);
 
         bus.TryAddSingleton(TimeProvider.System);
-        bus.AddSingleton<SourceFetcher>();
+        bus.AddSingleton(provider => new SourceFetcher(
+            "sourceUrl",
+            provider.GetRequiredService<ImportingOptions>().FetchLimits,
+            provider.GetRequiredService<TimeProvider>()
+        ));
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportLedger>();
         bus.AddSingleton<ImportFailureFilter>();

@@ -4,8 +4,8 @@ using System.Text;
 namespace Pipeline.Workers.Storage;
 
 /// <summary>
-/// The only two kinds of key that the pipeline writes: <c>projects/{projectId}/{imageId}/{sha256}.{ext}</c> and
-/// <c>uploads/{id}</c>. Made of ids and hexadecimal digits alone, so nothing from outside becomes part of a key.
+/// The only kinds of key that the pipeline writes: <c>projects/{projectId}/{imageId}/{sha256}.{ext}</c>,
+/// <c>generated/{generationId}/{sha256}.{ext}</c> and <c>uploads/{id}</c>. Made of ids and hexadecimal digits alone, so nothing from outside becomes part of a key.
 /// </summary>
 internal static class ObjectKeys
 {
@@ -13,6 +13,8 @@ internal static class ObjectKeys
     public const int ByteLimit = 1_024;
 
     public const string ImagesPrefix = "projects/";
+
+    public const string GeneratedPrefix = "generated/";
 
     public const string UploadsPrefix = "uploads/";
 
@@ -39,12 +41,8 @@ internal static class ObjectKeys
             throw new ArgumentException("The project's id is all zeros.", nameof(projectId));
         if (imageId == Guid.Empty)
             throw new ArgumentException("The picture's id is all zeros.", nameof(imageId));
-        if (!IsSha256(sha256))
-            throw new ArgumentException("Not 64 lower-case hexadecimal digits.", nameof(sha256));
-        if (!ContentTypes.ContainsKey(extension))
-            throw new ArgumentException("Not an extension of a picture.", nameof(extension));
 
-        return $"{ImagesPrefix}{projectId:D}/{imageId:D}/{sha256}.{extension}";
+        return $"{ImagesPrefix}{projectId:D}/{imageId:D}/{FileOf(sha256, extension)}";
     }
 
     /// <summary>Reads a picture's key; false for anything that <see cref="ForImage"/> does not make.</summary>
@@ -64,6 +62,24 @@ internal static class ObjectKeys
         parsed = new ImageKey(projectId, imageId, sha256, extension, contentType);
         return true;
     }
+
+    /// <summary>The key of a picture that was generated, before any project has it.</summary>
+    /// <param name="generationId">Not all zeros.</param>
+    /// <param name="sha256">As in <see cref="ForImage"/>.</param>
+    /// <param name="extension">As in <see cref="ForImage"/>.</param>
+    /// <exception cref="ArgumentException">A bug of the caller: one of them is not so.</exception>
+    public static string ForGenerated(Guid generationId, string sha256, string extension) =>
+        generationId == Guid.Empty
+            ? throw new ArgumentException("The generation's id is all zeros.", nameof(generationId))
+            : $"{GeneratedPrefix}{generationId:D}/{FileOf(sha256, extension)}";
+
+    /// <summary>False for anything that <see cref="ForGenerated"/> does not make.</summary>
+    public static bool IsGenerated([NotNullWhen(true)] string? key) =>
+        key?.Split('/') is ["generated", var generation, var file]
+        && file.Split('.') is [var sha256, var extension]
+        && TryParseId(generation, out _)
+        && IsSha256(sha256)
+        && ContentTypes.ContainsKey(extension);
 
     /// <summary>The key where the publisher puts a file that is to be imported.</summary>
     public static string ForUpload(Guid id) =>
@@ -87,6 +103,15 @@ internal static class ObjectKeys
             throw new ArgumentException("The key has control characters.", nameof(key));
         if (key.Split('/').Any(segment => segment is "." or ".."))
             throw new ArgumentException("The key has a segment '.' or '..', which URLs resolve.", nameof(key));
+    }
+
+    private static string FileOf(string sha256, string extension)
+    {
+        if (!IsSha256(sha256))
+            throw new ArgumentException("Not 64 lower-case hexadecimal digits.", nameof(sha256));
+        if (!ContentTypes.ContainsKey(extension))
+            throw new ArgumentException("Not an extension of a picture.", nameof(extension));
+        return $"{sha256}.{extension}";
     }
 
     // Only as ForImage writes it: another spelling of the same id would be another key.

@@ -70,6 +70,22 @@ public sealed class ObjectKeysTests
     public void Another_key_is_no_image_key(string? key) => ObjectKeys.TryParseImage(key, out _).ShouldBeFalse();
 
     [Fact]
+    public void Generated_key_is_known_again_and_nothing_else_is()
+    {
+        var key = ObjectKeys.ForGenerated(Image, Sha256, "webp");
+
+        key.ShouldBe($"generated/{Image:D}/{Sha256}.webp");
+        ObjectKeys.IsGenerated(key).ShouldBeTrue();
+        ObjectKeys.IsGenerated(key + "/x").ShouldBeFalse();
+        ObjectKeys.IsGenerated(key.ToUpperInvariant()).ShouldBeFalse();
+        ObjectKeys.IsGenerated($"generated/{Image:D}/{Sha256}.svg").ShouldBeFalse();
+        ObjectKeys.IsGenerated($"generated/../{Sha256}.png").ShouldBeFalse();
+        ObjectKeys.IsGenerated(null).ShouldBeFalse();
+        Should.Throw<ArgumentException>(() => ObjectKeys.ForGenerated(Guid.Empty, Sha256, "png"));
+        Should.Throw<ArgumentException>(() => ObjectKeys.ForGenerated(Image, "x", "png"));
+    }
+
+    [Fact]
     public void Upload_key_is_known_again_and_nothing_else_is()
     {
         var key = ObjectKeys.ForUpload(Image);

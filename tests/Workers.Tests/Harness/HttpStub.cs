@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
-namespace Pipeline.Workers.Tests.Importing;
+namespace Pipeline.Workers.Tests.Harness;
 
 /// <summary>A real web server on loopback that behaves as a test tells it to.</summary>
 internal sealed class HttpStub : IAsyncDisposable

@@ -1,11 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Importing;
+using Pipeline.Workers.Tests.Harness;
 using Shouldly;
 using Xunit;
 
-namespace Pipeline.Workers.Tests.Importing;
+namespace Pipeline.Workers.Tests.Fetching;
 
 public sealed class SourceFetcherTests
 {
@@ -214,7 +216,7 @@ public sealed class SourceFetcherTests
         using var silent = new TcpListener(IPAddress.Loopback, 0);
         silent.Start();
         using var soon = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
-        using var fetcher = new SourceFetcher(Trusting, TimeProvider.System);
+        using var fetcher = new SourceFetcher("sourceUrl", Trusting.FetchLimits, TimeProvider.System);
 
         await Should.ThrowAsync<OperationCanceledException>(() =>
             fetcher.FetchAsync(new Uri($"http://{silent.LocalEndpoint}"), soon.Token)
@@ -241,7 +243,7 @@ public sealed class SourceFetcherTests
 
     private static async Task<SourceResult> FetchAsync(Uri url, ImportingOptions options)
     {
-        using var fetcher = new SourceFetcher(options, TimeProvider.System);
+        using var fetcher = new SourceFetcher("sourceUrl", options.FetchLimits, TimeProvider.System);
         return await fetcher.FetchAsync(url, default);
     }
 

@@ -1,21 +1,24 @@
 using System.Net;
 
-namespace Pipeline.Workers.Importing;
+namespace Pipeline.Workers.Fetching;
 
 /// <summary>
 /// Fetches a file from a URL that a stranger chose: bounded in size, time and redirects, and kept out of this network.
 /// </summary>
 internal sealed class SourceFetcher : IDisposable
 {
-    private const string Field = "sourceUrl";
-
-    private readonly ImportingOptions _options;
+    private readonly string _subject;
+    private readonly FetchLimits _limits;
     private readonly TimeProvider _clock;
     private readonly HttpClient _client;
 
-    public SourceFetcher(ImportingOptions options, TimeProvider clock)
+    /// <param name="subject">What the URL is to whoever reads the reasons, such as the field that names it.</param>
+    /// <param name="limits">Chosen by the operator.</param>
+    /// <param name="clock">Measures the time-out.</param>
+    public SourceFetcher(string subject, FetchLimits limits, TimeProvider clock)
     {
-        _options = options;
+        _subject = subject;
+        _limits = limits;
         _clock = clock;
         var handler = new SocketsHttpHandler
         {
@@ -23,12 +26,12 @@ internal sealed class SourceFetcher : IDisposable
             UseProxy = false, // A proxy would connect for us, past the check of the address.
             UseCookies = false,
             MaxResponseDrainSize = 0, // What is not wanted is not read on, even to save the connection.
-            ConnectTimeout = options.ConnectTimeout,
+            ConnectTimeout = limits.ConnectTimeout,
             PooledConnectionLifetime = TimeSpan.FromMinutes(1),
-            MaxConnectionsPerServer = options.ConcurrentImports,
-            ConnectCallback = new PublicConnector(options.AllowPrivateNetworks).ConnectAsync,
+            MaxConnectionsPerServer = limits.ConnectionsPerServer,
+            ConnectCallback = new PublicConnector(limits.AllowPrivateNetworks).ConnectAsync,
         };
-        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // FetchTimeout bounds it all.
+        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // FetchLimits.Timeout bounds it.
         _client.DefaultRequestHeaders.Add("User-Agent", "image-pipeline");
         _client.DefaultRequestHeaders.Add("Accept", "image/*");
     }
@@ -38,7 +41,7 @@ internal sealed class SourceFetcher : IDisposable
     /// <exception cref="SourceUnavailableException">No connection, no answer in time, or 408, 425, 429 or 5xx. Worth a retry.</exception>
     public async Task<SourceResult> FetchAsync(Uri url, CancellationToken cancellation)
     {
-        using var timeout = new CancellationTokenSource(_options.FetchTimeout, _clock);
+        using var timeout = new CancellationTokenSource(_limits.Timeout, _clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, timeout.Token);
         try
         {
@@ -46,18 +49,20 @@ internal sealed class SourceFetcher : IDisposable
         }
         catch (HttpRequestException e) when (e.InnerException is PrivateAddressException)
         {
-            return new SourceRefusal($"{Field}: '{url.Host}' leads to an address that is not on the public internet.");
+            return new SourceRefusal(
+                $"{_subject}: '{url.Host}' leads to an address that is not on the public internet."
+            );
         }
         catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
             throw new SourceUnavailableException(
-                $"{Field}: '{url.Host}' did not deliver within {_options.FetchTimeout.TotalSeconds:0.#} s.",
+                $"{_subject}: '{url.Host}' did not deliver within {_limits.Timeout.TotalSeconds:0.#} s.",
                 e
             );
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            throw new SourceUnavailableException($"{Field}: '{url.Host}' did not deliver: {e.Message}", e);
+            throw new SourceUnavailableException($"{_subject}: '{url.Host}' did not deliver: {e.Message}", e);
         }
     }
 
@@ -66,36 +71,38 @@ internal sealed class SourceFetcher : IDisposable
     private async Task<SourceResult> FollowAsync(Uri start, CancellationToken cancellation)
     {
         var url = start;
-        for (var hop = 0; hop <= _options.RedirectLimit; hop++)
+        for (var hop = 0; hop <= _limits.RedirectLimit; hop++)
         {
-            if (ImportRules.RefuseUrl(url) is { } rule)
-                return new SourceRefusal(hop == 0 ? $"{Field}: {rule}" : $"{Field}: redirects to a URL that {rule}");
+            if (SourceUrl.Refuse(url) is { } rule)
+                return new SourceRefusal(
+                    hop == 0 ? $"{_subject}: {rule}" : $"{_subject}: redirects to a URL that {rule}"
+                );
 
             using var request = new HttpRequestMessage(HttpMethod.Get, url);
             using var answer = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
             if (!IsRedirect(answer.StatusCode))
                 return await ReadAsync(answer, cancellation);
             if (answer.Headers.Location is not { } location)
-                return new SourceRefusal($"{Field}: the server redirects to nowhere.");
+                return new SourceRefusal($"{_subject}: the server redirects to nowhere.");
             url = new Uri(url, location);
         }
 
-        return new SourceRefusal($"{Field}: the server redirects more than {_options.RedirectLimit} times.");
+        return new SourceRefusal($"{_subject}: the server redirects more than {_limits.RedirectLimit} times.");
     }
 
     private async Task<SourceResult> ReadAsync(HttpResponseMessage answer, CancellationToken cancellation)
     {
         var status = $"{(int)answer.StatusCode} {answer.StatusCode}";
         if (IsPassing(answer.StatusCode))
-            throw new SourceUnavailableException($"{Field}: the server answered {status}.");
+            throw new SourceUnavailableException($"{_subject}: the server answered {status}.");
         if (!answer.IsSuccessStatusCode)
-            return new SourceRefusal($"{Field}: the server answered {status}.");
+            return new SourceRefusal($"{_subject}: the server answered {status}.");
 
         await using var body = await answer.Content.ReadAsStreamAsync(cancellation);
         var length = answer.Content.Headers.ContentLength;
-        return await BoundedReader.ReadAsync(body, length, _options.SizeLimitBytes, cancellation) is { } content
+        return await BoundedReader.ReadAsync(body, length, _limits.SizeLimitBytes, cancellation) is { } content
             ? new SourceBytes(content)
-            : new SourceRefusal($"{Field}: the file is larger than {_options.SizeLimitBytes} bytes.");
+            : new SourceRefusal($"{_subject}: the file is larger than {_limits.SizeLimitBytes} bytes.");
     }
 
     private static bool IsRedirect(HttpStatusCode status) =>

@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Importing;
+namespace Pipeline.Workers.Fetching;
 
 /// <summary>What came of asking for a picture's bytes: <see cref="SourceBytes"/> or a <see cref="SourceRefusal"/>.</summary>
 internal abstract record SourceResult;

@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Importing;
+namespace Pipeline.Workers.Fetching;
 
 /// <summary>Reads a stream whose sender may not keep to any size.</summary>
 internal static class BoundedReader

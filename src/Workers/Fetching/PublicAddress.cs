@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Pipeline.Workers.Importing;
+namespace Pipeline.Workers.Fetching;
 
 /// <summary>Tells the public internet from everything else: loopback, private, link-local and other special networks.</summary>
 /// <remarks>IANA special-purpose address registries (RFC 6890 and its successors), IPv4 and IPv6.</remarks>

@@ -1,9 +1,9 @@
 using System.Net;
-using Pipeline.Workers.Importing;
+using Pipeline.Workers.Fetching;
 using Shouldly;
 using Xunit;
 
-namespace Pipeline.Workers.Tests.Importing;
+namespace Pipeline.Workers.Tests.Fetching;
 
 public sealed class PublicAddressTests
 {

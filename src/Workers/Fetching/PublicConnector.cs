@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 
-namespace Pipeline.Workers.Importing;
+namespace Pipeline.Workers.Fetching;
 
 /// <summary>
 /// Resolves a name itself and connects to the very address that it has checked, so that a name which answers
