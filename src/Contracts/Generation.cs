@@ -115,10 +115,23 @@ public sealed record RenderSucceeded(Guid GenerationId, int Attempt, string Obje
 /// <summary>Message, internal: an attempt has failed.</summary>
 /// <param name="GenerationId">The generation.</param>
 /// <param name="Attempt">The attempt that failed.</param>
-/// <param name="Kind"><c>transient</c>, <c>permanent</c> or <c>moderation</c>.</param>
+/// <param name="Kind">One of <see cref="RenderFailureKinds"/>.</param>
 /// <param name="Reason">For people.</param>
 /// <param name="RetryAfter">The provider's own wish; null where it has none.</param>
 public sealed record RenderFailed(Guid GenerationId, int Attempt, string Kind, string Reason, TimeSpan? RetryAfter);
+
+/// <summary>What an attempt's failure means for the next one.</summary>
+public static class RenderFailureKinds
+{
+    /// <summary>Another attempt may succeed.</summary>
+    public const string Transient = "transient";
+
+    /// <summary>Another attempt would fail the same way, until a person has changed the request or the settings.</summary>
+    public const string Permanent = "permanent";
+
+    /// <summary>The provider does not paint this prompt.</summary>
+    public const string Moderation = "moderation";
+}
 
 /// <summary>Message, internal: the provider takes nothing now. The attempt is not begun, and not spent.</summary>
 /// <param name="GenerationId">The generation.</param>

@@ -34,6 +34,23 @@ create table pipeline.generation_leases (
     lease_until   timestamptz not null
 );
 
+-- Epochs never come twice, also where a lease's row was deleted in between.
+create sequence pipeline.generation_lease_epochs;
+
+-- Attempts that have ended, for people, and so that a redelivered message is known to be done. A row of any outcome
+-- also keeps an attempt from beginning or from reporting.
+create table pipeline.generation_attempts (
+    generation_id uuid        not null,
+    attempt       integer     not null,
+    outcome       varchar(20) not null, -- succeeded, transient, permanent, moderation; or cancelled, lost by the saga
+    reason        text,
+    object_key    varchar(1024),
+    worker_id     uuid,
+    started_at    timestamptz,
+    ended_at      timestamptz not null,
+    constraint pk_generation_attempts primary key (generation_id, attempt)
+);
+
 -- Who wants the picture, and what became of it for each of them.
 create table pipeline.generation_targets (
     command_id        uuid        not null constraint pk_generation_targets primary key,
@@ -89,6 +106,10 @@ select g.correlation_id as id, g.request_hash, g.current_state as state, g.promp
        l.worker_id, l.lease_until, g.created_at, g.updated_at
 from pipeline.generation_requests g
 left join pipeline.generation_leases l on l.generation_id = g.correlation_id and l.attempt = g.attempt;
+
+create or replace view status.generation_attempts as
+select a.generation_id, a.attempt, a.outcome, a.reason, a.object_key, a.worker_id, a.started_at, a.ended_at
+from pipeline.generation_attempts a;
 
 create or replace view status.generation_targets as
 select t.command_id, t.generation_id, t.project_id, t.image_id, t.scene_id, t.scene_index, t.slot, t.import_command_id,

@@ -1,0 +1,155 @@
+using Npgsql;
+using Pipeline.Contracts.Generation;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Rendering;
+
+/// <summary>
+/// Who renders which attempt: rows of <c>pipeline.generation_leases</c>. All times are the database's, so that no two
+/// clocks are compared.
+/// </summary>
+internal sealed partial class RenderLeases(
+    NpgsqlDataSource source,
+    WorkerIdentity worker,
+    RenderingOptions options,
+    TimeProvider clock,
+    ILogger<RenderLeases> logger
+)
+{
+    private const string ClaimSql = """
+        insert into pipeline.generation_leases as l (generation_id, attempt, epoch, worker_id, lease_until)
+        values ($1, $2, nextval('pipeline.generation_lease_epochs'), $3, clock_timestamp() + $4)
+        on conflict (generation_id) do update
+            set attempt = excluded.attempt, epoch = excluded.epoch, worker_id = excluded.worker_id,
+                lease_until = excluded.lease_until
+            where l.attempt < excluded.attempt
+                or (l.attempt = excluded.attempt and l.lease_until < clock_timestamp())
+        returning epoch
+        """;
+
+    // Asked after the claim: the row's lock has made it wait for whoever was just recording this attempt's end.
+    private const string EndedSql = """
+        select exists (select from pipeline.generation_attempts where generation_id = $1 and attempt = $2)
+        """;
+
+    private const string GateSql = """
+        select closed_until, reason from pipeline.provider_gates where provider = $1 and closed_until > clock_timestamp()
+        """;
+
+    private const string RenewSql = """
+        update pipeline.generation_leases set lease_until = clock_timestamp() + $4
+        where generation_id = $1 and attempt = $2 and epoch = $3
+        """;
+
+    private const string ReleaseSql = """
+        delete from pipeline.generation_leases where generation_id = $1 and attempt = $2 and epoch = $3
+        """;
+
+    /// <summary>
+    /// Claims an attempt, unless another worker has it, a later one has begun, or it has ended. Where the model's gate
+    /// is closed, the claim is given back and the saga told until when.
+    /// </summary>
+    /// <returns>Null where there is nothing to render now.</returns>
+    public async Task<RenderClaim?> ClaimAsync(RenderImage request, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        var (id, attempt) = (request.GenerationId, request.Attempt);
+        if (
+            await AskAsync(connection, transaction, ClaimSql, cancellation, id, attempt, worker.Id, options.LeaseLength)
+                is not long epoch
+            || await AskAsync(connection, transaction, EndedSql, cancellation, id, attempt) is not false
+        )
+        {
+            NotOurs(id, attempt);
+            return null;
+        }
+
+        var claim = new RenderClaim(id, attempt, epoch, request.Model, clock.GetUtcNow());
+        var gate = await ReadGateAsync(connection, transaction, request.Model, cancellation);
+        if (gate is { } closed)
+        {
+            await AskAsync(connection, transaction, ReleaseSql, cancellation, id, attempt, epoch);
+            var told = RenderMessages.Postponed(claim, closed.Until, closed.Reason);
+            await Outbox.AppendAsync(connection, transaction, [told], cancellation);
+            GateClosed(id, attempt, request.Model, closed.Until);
+        }
+
+        await transaction.CommitAsync(cancellation);
+        return gate is null ? claim : null;
+    }
+
+    /// <returns>False where the lease is lost: whatever this claim renders is of no use.</returns>
+    public async Task<bool> RenewAsync(RenderClaim claim, CancellationToken cancellation)
+    {
+        await using var command = source.CreateCommand(RenewSql);
+        Add(command, claim.GenerationId, claim.Attempt, claim.Epoch, options.LeaseLength);
+        return await command.ExecuteNonQueryAsync(cancellation) == 1;
+    }
+
+    /// <summary>Gives the claim back without a word, so that the same message can be claimed again at once.</summary>
+    public async Task ReleaseAsync(RenderClaim claim, CancellationToken cancellation)
+    {
+        await using var command = source.CreateCommand(ReleaseSql);
+        Add(command, claim.GenerationId, claim.Attempt, claim.Epoch);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Ends the claim in the open transaction.</summary>
+    /// <returns>False where it is lost, and nothing may be recorded.</returns>
+    public static async Task<bool> EndAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        RenderClaim claim,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(ReleaseSql, connection, transaction);
+        Add(command, claim.GenerationId, claim.Attempt, claim.Epoch);
+        return await command.ExecuteNonQueryAsync(cancellation) == 1;
+    }
+
+    private static async Task<(DateTimeOffset Until, string Reason)?> ReadGateAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        string model,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(GateSql, connection, transaction);
+        Add(command, model);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        return await row.ReadAsync(cancellation) ? (row.GetFieldValue<DateTimeOffset>(0), row.GetString(1)) : null;
+    }
+
+    private static async Task<object?> AskAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        string sql,
+        CancellationToken cancellation,
+        params object[] values
+    )
+    {
+        await using var command = new NpgsqlCommand(sql, connection, transaction);
+        Add(command, values);
+        return await command.ExecuteScalarAsync(cancellation);
+    }
+
+    private static void Add(NpgsqlCommand command, params object[] values)
+    {
+        foreach (var value in values)
+            command.Parameters.AddWithValue(value);
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Attempt {Attempt} of generation {GenerationId} is not begun: another has it, or it has ended"
+    )]
+    private partial void NotOurs(Guid generationId, int attempt);
+
+    [LoggerMessage(
+        Level = LogLevel.Information,
+        Message = "Attempt {Attempt} of generation {GenerationId} waits: the gate of model {Model} is closed until {Until}"
+    )]
+    private partial void GateClosed(Guid generationId, int attempt, string model, DateTimeOffset until);
+}
