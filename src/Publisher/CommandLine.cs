@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Play;
 using Pipeline.Publisher.Publishing;
@@ -55,11 +56,19 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             StatusVerb.Build(verbs),
             ReceiptsVerb.Build(verbs),
             LanesVerb.Build(verbs),
+            GenerateVerb.Build(verbs),
+            GenerateStoryboardVerb.Build(verbs),
+            GenerationsVerb.Build(verbs),
+            GenerationVerb.Build(verbs),
+            StoryboardsVerb.Build(verbs),
+            SteerVerbs.BuildRetry(verbs),
+            SteerVerbs.BuildCancel(verbs),
             PlayVerb.Build(verbs),
             ServeVerb.Build(verbs),
         };
 
-        var parsed = root.Parse(args);
+        // A prompt may begin with "@", which would otherwise name a file with more arguments.
+        var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors)

@@ -83,4 +83,4 @@ internal sealed record DocumentRow(long Version, string Json)
 internal sealed record StoryboardDocument(IReadOnlyList<SceneDocument> Scenes, IReadOnlyList<string> Missing);
 
 /// <summary>A scene as front ends see it.</summary>
-internal sealed record SceneDocument(string Id, int Index, IReadOnlyList<string> ImageUrls);
+internal sealed record SceneDocument(string Id, int Index, string? Prompt, IReadOnlyList<string> ImageUrls);
