@@ -107,12 +107,7 @@ internal static class GenerateStoryboardVerb
             var sender = new CommandSender(context.Settings.Broker, "publisher generate-storyboard", context.Clock)
         )
             await sender.SendAsync(generate.ToWire(), cancellation);
-        await SentReport.PrintAsync(
-            context.Screen,
-            "generate-storyboard",
-            generate.CommandId,
-            generate.ProjectId
-        );
+        await SentReport.PrintAsync(context.Screen, "generate-storyboard", generate.CommandId, generate.ProjectId);
         return database is null || wait is not { } seconds
             ? Exit.Done
             : await new StoryboardWait(database, context.Screen, context.Clock).EndAsync(

@@ -43,7 +43,7 @@ internal sealed class GenerationReads(StatusDatabase database)
             {Targets} where t.project_id = $1 and (not $2 or t.outcome is null)
             order by t.created_at desc, t.scene_index, t.scene_id, t.slot, t.command_id limit $3 offset $4
             """,
-            Target,
+            GenerationRows.Target,
             cancellation,
             project,
             openOnly,
@@ -70,7 +70,7 @@ internal sealed class GenerationReads(StatusDatabase database)
 
     /// <summary>Of these requests, those that the workers have taken up.</summary>
     public Task<List<TargetRow>> OfCommandsAsync(Guid[] commands, CancellationToken cancellation) =>
-        database.ReadAsync($"{Targets} where t.command_id = any($1)", Target, cancellation, commands);
+        database.ReadAsync($"{Targets} where t.command_id = any($1)", GenerationRows.Target, cancellation, commands);
 
     /// <param name="id">A generation, or a request for one.</param>
     /// <param name="cancellation">Ends the queries.</param>
@@ -81,7 +81,7 @@ internal sealed class GenerationReads(StatusDatabase database)
             return null;
         var targets = await database.ReadAsync(
             $"{Targets} where t.generation_id = $1 order by t.created_at, t.command_id limit $2",
-            Target,
+            GenerationRows.Target,
             cancellation,
             generation.Id,
             TargetLimit
@@ -95,14 +95,14 @@ internal sealed class GenerationReads(StatusDatabase database)
     }
 
     public Task<List<GenerationRow>> OfIdsAsync(Guid[] ids, CancellationToken cancellation) =>
-        database.ReadAsync($"{Generations} where id = any($1)", Generation, cancellation, ids);
+        database.ReadAsync($"{Generations} where id = any($1)", GenerationRows.Generation, cancellation, ids);
 
     /// <summary>Every request for these pictures, the newest first.</summary>
     public Task<List<TargetRow>> OfImagesAsync(Guid project, Guid[] images, CancellationToken cancellation) =>
         database.ReadAsync(
             // The project's index finds them; there is none for pictures.
             $"{Targets} where t.project_id = $1 and t.image_id = any($2) order by t.created_at desc, t.command_id",
-            Target,
+            GenerationRows.Target,
             cancellation,
             project,
             images
@@ -114,7 +114,7 @@ internal sealed class GenerationReads(StatusDatabase database)
     public Task<List<StoryboardRow>> StoryboardsAsync(Guid project, Page page, CancellationToken cancellation) =>
         database.ReadAsync(
             $"{Storyboards} where project_id = $1 order by created_at desc, command_id limit $2 offset $3",
-            Storyboard,
+            GenerationRows.Storyboard,
             cancellation,
             project,
             page.Limit,
@@ -123,7 +123,12 @@ internal sealed class GenerationReads(StatusDatabase database)
 
     public async Task<StoryboardRow?> StoryboardAsync(Guid command, CancellationToken cancellation) =>
         (
-            await database.ReadAsync($"{Storyboards} where command_id = $1", Storyboard, cancellation, command)
+            await database.ReadAsync(
+                $"{Storyboards} where command_id = $1",
+                GenerationRows.Storyboard,
+                cancellation,
+                command
+            )
         ).FirstOrDefault();
 
     /// <summary>Slots of these scenes that show a picture.</summary>
@@ -150,60 +155,5 @@ internal sealed class GenerationReads(StatusDatabase database)
             "select provider, closed_until, reason from status.provider_gates where closed order by provider",
             x => new GateRow(x.GetString(0), x.Instant(1), x.GetString(2)),
             cancellation
-        );
-
-    private static TargetRow Target(NpgsqlDataReader x) =>
-        new(
-            x.GetGuid(0),
-            x.GetGuid(1),
-            x.GetGuid(2),
-            x.GetGuid(3),
-            x.Text(4),
-            x.Nullable<int>(5),
-            x.GetInt32(6),
-            x.Nullable<Guid>(7),
-            x.Nullable<Guid>(8),
-            x.Text(9),
-            x.Text(10),
-            x.Nullable<int>(11),
-            x.Text(12),
-            x.Nullable<DateTimeOffset>(13),
-            x.Instant(14),
-            x.Nullable<Guid>(15),
-            x.Nullable<DateTimeOffset>(16)
-        );
-
-    private static GenerationRow Generation(NpgsqlDataReader x) =>
-        new(
-            x.GetGuid(0),
-            x.GetString(1),
-            x.GetString(2),
-            x.GetString(3),
-            x.GetString(4),
-            x.GetInt32(5),
-            x.GetInt32(6),
-            x.Nullable<long>(7),
-            x.GetInt32(8),
-            x.GetInt32(9),
-            x.Nullable<DateTimeOffset>(10),
-            x.Nullable<DateTimeOffset>(11),
-            x.Text(12),
-            x.Text(13),
-            x.Text(14),
-            x.Nullable<Guid>(15),
-            x.Nullable<DateTimeOffset>(16),
-            x.Instant(17),
-            x.Instant(18)
-        );
-
-    private static StoryboardRow Storyboard(NpgsqlDataReader x) =>
-        new(
-            x.GetGuid(0),
-            x.GetGuid(1),
-            x.GetInt32(2),
-            x.Instant(3),
-            x.Nullable<DateTimeOffset>(4),
-            x.GetInt64(5),
-            x.GetFieldValue<string[]>(6)
         );
 }

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using Npgsql;
+using Pipeline.Publisher.Status;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -85,5 +87,64 @@ internal sealed record GateRow(string Provider, DateTimeOffset ClosedUntil, stri
 internal sealed record GenerationStatus(
     GenerationRow Generation,
     IReadOnlyList<TargetRow> Targets,
-    IReadOnlyList<Status.ReceiptRow> Receipts
+    IReadOnlyList<ReceiptRow> Receipts
 );
+
+/// <summary>Rows from the columns that <see cref="GenerationReads"/> selects, in its order.</summary>
+internal static class GenerationRows
+{
+    public static TargetRow Target(NpgsqlDataReader x) =>
+        new(
+            x.GetGuid(0),
+            x.GetGuid(1),
+            x.GetGuid(2),
+            x.GetGuid(3),
+            x.Text(4),
+            x.Nullable<int>(5),
+            x.GetInt32(6),
+            x.Nullable<Guid>(7),
+            x.Nullable<Guid>(8),
+            x.Text(9),
+            x.Text(10),
+            x.Nullable<int>(11),
+            x.Text(12),
+            x.Nullable<DateTimeOffset>(13),
+            x.Instant(14),
+            x.Nullable<Guid>(15),
+            x.Nullable<DateTimeOffset>(16)
+        );
+
+    public static GenerationRow Generation(NpgsqlDataReader x) =>
+        new(
+            x.GetGuid(0),
+            x.GetString(1),
+            x.GetString(2),
+            x.GetString(3),
+            x.GetString(4),
+            x.GetInt32(5),
+            x.GetInt32(6),
+            x.Nullable<long>(7),
+            x.GetInt32(8),
+            x.GetInt32(9),
+            x.Nullable<DateTimeOffset>(10),
+            x.Nullable<DateTimeOffset>(11),
+            x.Text(12),
+            x.Text(13),
+            x.Text(14),
+            x.Nullable<Guid>(15),
+            x.Nullable<DateTimeOffset>(16),
+            x.Instant(17),
+            x.Instant(18)
+        );
+
+    public static StoryboardRow Storyboard(NpgsqlDataReader x) =>
+        new(
+            x.GetGuid(0),
+            x.GetGuid(1),
+            x.GetInt32(2),
+            x.Instant(3),
+            x.Nullable<DateTimeOffset>(4),
+            x.GetInt64(5),
+            x.GetFieldValue<string[]>(6)
+        );
+}

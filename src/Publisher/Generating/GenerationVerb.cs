@@ -17,7 +17,10 @@ internal static class GenerationVerb
 
     public static Command Build(VerbRunner verbs)
     {
-        var id = new Argument<Guid>("ID") { Description = "A generation's id, or the id of a command that asked for it." };
+        var id = new Argument<Guid>("ID")
+        {
+            Description = "A generation's id, or the id of a command that asked for it.",
+        };
         return verbs.Command(
             "generation",
             Help,
@@ -57,7 +60,10 @@ internal static class GenerationVerb
             ("generation", x.Id.ToString()),
             ("request hash", x.RequestHash),
             ("state", x.State),
-            ("attempt", x.AttemptsFrom > 0 ? $"{x.Attempt} ({x.AttemptsFrom} before the last new beginning)" : $"{x.Attempt}"),
+            (
+                "attempt",
+                x.AttemptsFrom > 0 ? $"{x.Attempt} ({x.AttemptsFrom} before the last new beginning)" : $"{x.Attempt}"
+            ),
             ("next attempt", x.DueAt?.ToString("u")),
             ("lease", x.LeaseUntil is { } until ? $"until {until:u}, worker {x.WorkerId}" : null),
             ("deadline", x.DeadlineAt?.ToString("u")),

@@ -43,11 +43,7 @@ internal sealed class MissingPictures(StatusDatabase database)
         var scenes = storyboard.MissingScenes.Order(StringComparer.Ordinal).ToArray();
         Guid ImageOf(string scene, int slot) => GenerationMessages.ImageOf(storyboard.CommandId, scene, slot);
         var places = scenes.SelectMany(x => Enumerable.Range(0, GenerationRules.ImagesMax).Select(y => (x, y)));
-        var requests = await _reads.OfImagesAsync(
-            project,
-            [.. places.Select(x => ImageOf(x.x, x.y))],
-            cancellation
-        );
+        var requests = await _reads.OfImagesAsync(project, [.. places.Select(x => ImageOf(x.x, x.y))], cancellation);
         var byImage = requests.ToLookup(x => x.ImageId);
         var generations = (
             await _reads.OfIdsAsync([.. requests.Select(x => x.GenerationId).Distinct()], cancellation)
@@ -98,13 +94,12 @@ internal sealed record MissingRequests(IReadOnlyList<GenerateImage> Commands, IR
         var newest = await new GenerationReads(database).StoryboardsAsync(project, new Page(1), cancellation);
         if (newest is not [var storyboard])
             return null;
-        var missing = storyboard.MissingScenes.Count == 0
-            ? []
-            : await new MissingPictures(database).OfAsync(storyboard, cancellation);
+        var missing =
+            storyboard.MissingScenes.Count == 0
+                ? []
+                : await new MissingPictures(database).OfAsync(storyboard, cancellation);
         var document = await new ProjectReads(database).DocumentAsync(project, cancellation);
-        var prompts = document
-            ?.Read()
-            .Scenes.ToDictionary(x => x.Id, x => x.Prompt ?? "", StringComparer.Ordinal);
+        var prompts = document?.Read().Scenes.ToDictionary(x => x.Id, x => x.Prompt ?? "", StringComparer.Ordinal);
 
         var commands = new List<GenerateImage>();
         var notes = new List<string>();
@@ -140,7 +135,8 @@ internal sealed record MissingRequests(IReadOnlyList<GenerateImage> Commands, IR
             wish.Width,
             wish.Height,
             // Without an earlier request the slot: pictures of one scene must differ by something.
-            picture.Last?.Seed ?? picture.Slot,
+            picture.Last?.Seed
+                ?? picture.Slot,
             wish.Options,
             wish.Deadline,
             wish.Force

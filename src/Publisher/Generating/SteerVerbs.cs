@@ -59,7 +59,9 @@ internal static class SteerVerbs
                     cancellation
                 );
                 var sent = message(parsed.GetValue(command) ?? Guid.NewGuid(), status.Generation.Id);
-                await using (var sender = new CommandSender(context.Settings.Broker, $"publisher {name}", context.Clock))
+                await using (
+                    var sender = new CommandSender(context.Settings.Broker, $"publisher {name}", context.Clock)
+                )
                     await sender.SendAsync(sent, cancellation);
                 await PrintAsync(sent, status.Generation.Id, context.Screen);
                 if (parsed.GetValue(wait) is not { } seconds)

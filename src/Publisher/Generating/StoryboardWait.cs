@@ -26,10 +26,7 @@ internal sealed class StoryboardWait(StatusDatabase database, Screen screen, Tim
                 var elapsed = clock.GetElapsedTime(started);
                 try
                 {
-                    if (
-                        await _receipts.FindAsync(command, cancellation) is { } receipt
-                        && !EndReport.IsSaved(receipt)
-                    )
+                    if (await _receipts.FindAsync(command, cancellation) is { } receipt && !EndReport.IsSaved(receipt))
                         throw new FailureException($"generate-storyboard was {receipt.Outcome}: {receipt.Reason}");
                     var storyboard = await _reads.StoryboardAsync(command, cancellation);
                     text = storyboard is null

@@ -1,10 +1,7 @@
 using Npgsql;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Storyboards;
-using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
-using Pipeline.Publisher.Storage;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Wire;
 
@@ -13,9 +10,10 @@ namespace Pipeline.Publisher.Play;
 /// <summary>Sends a plan, and watches the status views until it has come true.</summary>
 internal sealed class PlayRun(
     PlayPlan plan,
+    DefineScenes define,
+    IPlaySource source,
     StatusDatabase database,
     Uri broker,
-    S3Store store,
     Screen screen,
     TimeProvider clock
 )
@@ -26,41 +24,25 @@ internal sealed class PlayRun(
     private static readonly TimeSpan ReceiptGrace = TimeSpan.FromSeconds(10);
 
     private readonly ProgressLine _progress = new(screen, clock);
-    private readonly List<Guid> _imports = [];
-    private int _sent;
 
     /// <summary>Ends when every picture is shown, nothing more can come, or the time is over.</summary>
     public async Task<PlayResult> RunAsync(TimeSpan timeout, CancellationToken cancellation)
     {
         var started = clock.GetTimestamp();
         await using (var sender = new CommandSender(broker, "publisher play", clock))
-        {
-            var define = new DefineScenes(Guid.NewGuid(), plan.Project, plan.Definition);
             await sender.SendAsync(WireMessage.Command(define), cancellation);
-        }
 
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        var importing = new ImportRunner(broker, store, ImportRunner.PublisherDefault, clock).RunAsync(
-            plan.Project,
-            plan.Pictures,
-            (_, command) =>
-            {
-                lock (_imports)
-                    _imports.Add(command.CommandId);
-                Interlocked.Increment(ref _sent);
-                return Task.CompletedTask;
-            },
-            stopping.Token
-        );
+        var asking = source.RunAsync(stopping.Token);
         try
         {
-            var seconds = await WatchAsync(importing, started, timeout, cancellation);
+            var seconds = await WatchAsync(asking, started, timeout, cancellation);
             return await PlayResult.ReadAsync(plan, database, seconds, cancellation);
         }
         finally
         {
             await stopping.CancelAsync();
-            await importing.ContinueWith(
+            await asking.ContinueWith(
                 _ => { },
                 CancellationToken.None,
                 TaskContinuationOptions.None,
@@ -69,12 +51,7 @@ internal sealed class PlayRun(
         }
     }
 
-    private async Task<double> WatchAsync(
-        Task importing,
-        long started,
-        TimeSpan timeout,
-        CancellationToken cancellation
-    )
+    private async Task<double> WatchAsync(Task asking, long started, TimeSpan timeout, CancellationToken cancellation)
     {
         var result = await PlayResult.ReadAsync(plan, database, 0, cancellation);
         double? completeAt = null;
@@ -82,17 +59,17 @@ internal sealed class PlayRun(
         {
             while (true)
             {
-                if (importing.IsCompleted)
-                    await importing; // A failure ends the play, with its own words.
+                if (asking.IsCompleted)
+                    await asking; // A failure ends the play, with its own words.
 
                 var elapsed = clock.GetElapsedTime(started);
                 result = await ReadAsync(result, cancellation);
-                if (completeAt is null && importing.IsCompleted && HasAllFiles(result))
+                if (completeAt is null && asking.IsCompleted && HasAllFiles(result))
                     completeAt = elapsed.TotalSeconds;
                 var isOver =
                     elapsed >= timeout
                     || (completeAt is { } at && elapsed.TotalSeconds - at > ReceiptGrace.TotalSeconds)
-                    || (importing.IsCompleted && await IsSettledAsync(completeAt is not null, cancellation));
+                    || (asking.IsCompleted && await IsSettledAsync(completeAt is not null, cancellation));
                 if (isOver)
                     return completeAt ?? elapsed.TotalSeconds;
 
@@ -123,28 +100,11 @@ internal sealed class PlayRun(
     private bool HasAllFiles(PlayResult result) =>
         plan.Scenes.All(x => PlayResult.Shown(result.Rows, x.Id) >= x.Pictures);
 
-    /// <summary>
-    /// True when every command has ended, the saves included that the imports queued: whatever is not shown by then
-    /// does not come any more, except what waits for a scene or an object.
-    /// </summary>
     private async Task<bool> IsSettledAsync(bool isComplete, CancellationToken cancellation)
     {
-        Guid[] imports;
-        lock (_imports)
-            imports = [.. _imports];
-        var reads = new ReceiptReads(database);
         try
         {
-            var receipts = await reads.OfAsync(imports, cancellation);
-            if (receipts.Count < imports.Length)
-                return false;
-            var saves = receipts
-                .Where(x => x.Outcome is Outcomes.Applied or Outcomes.Unchanged)
-                .Select(x => NameBasedGuid.Create(x.CommandId, "save-image"))
-                .ToArray();
-            var saved = await reads.OfAsync(saves, cancellation);
-            return saved.Count == saves.Length
-                && (isComplete || saved.TrueForAll(x => x.Outcome != Outcomes.TargetMissing));
+            return await source.IsSettledAsync(isComplete, cancellation);
         }
         catch (NpgsqlException e) when (e.IsTransient)
         {
@@ -155,7 +115,7 @@ internal sealed class PlayRun(
     private string Text(PlayResult result, TimeSpan elapsed)
     {
         var complete = plan.Scenes.Count(x => PlayResult.Shown(result.Rows, x.Id) >= x.Wanted);
-        return $"{elapsed.TotalSeconds, 5:F1} s  scenes complete {complete}/{plan.Scenes.Count}  images shown {result.Images}/{plan.Pictures.Count}  "
-            + $"handed in {_sent}/{plan.Pictures.Count}  receipts: {ReceiptText.Counts(result.Receipts)}";
+        return $"{elapsed.TotalSeconds, 5:F1} s  scenes complete {complete}/{plan.Scenes.Count}  images shown {result.Images}/{plan.Total}  "
+            + $"{source.Progress}  receipts: {ReceiptText.Counts(result.Receipts)}";
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Mvc;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Publisher.Importing;
@@ -12,11 +11,6 @@ internal static class CommandEndpoints
 {
     public const int ScenesByteLimit = SceneFile.ByteLimit;
     private const int ImportByteLimit = 16 * 1024;
-
-    private static readonly JsonSerializerOptions Reading = new(JsonSerializerDefaults.Web)
-    {
-        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.Strict,
-    };
 
     public static void MapCommands(this IEndpointRouteBuilder routes)
     {
@@ -35,11 +29,11 @@ internal static class CommandEndpoints
         CancellationToken cancellation
     )
     {
-        if (Refuse(request, id) is { } refusal)
+        if (Bodies.Refuse(request, id) is { } refusal)
             return refusal;
-        var body = await ReadAsync<ScenesBody>(request, cancellation);
+        var body = await Bodies.ReadAsync<ScenesBody>(request, cancellation);
         var (scenes, problems) = SceneRules.Check(body.Scenes);
-        problems = [.. IdProblems(id, body.CommandId, body.ProjectId), .. problems];
+        problems = [.. Bodies.IdProblems(id, body.CommandId, body.ProjectId), .. problems];
         if (problems.Count > 0)
             return Problems.BadRequest("The storyboard cannot be right as it is.", problems);
 
@@ -55,10 +49,10 @@ internal static class CommandEndpoints
         CancellationToken cancellation
     )
     {
-        if (Refuse(request, id) is { } refusal)
+        if (Bodies.Refuse(request, id) is { } refusal)
             return refusal;
-        var body = await ReadAsync<ImportBody>(request, cancellation);
-        List<string> problems = [.. IdProblems(id, body.CommandId, body.ProjectId), .. ImportProblems(body)];
+        var body = await Bodies.ReadAsync<ImportBody>(request, cancellation);
+        List<string> problems = [.. Bodies.IdProblems(id, body.CommandId, body.ProjectId), .. ImportProblems(body)];
         if (problems.Count > 0 || body.SourceUrl is not { } url)
             return Problems.BadRequest("The import cannot be right as it is.", problems);
 
@@ -102,30 +96,6 @@ internal static class CommandEndpoints
                         receipt,
                     }
         );
-    }
-
-    /// <summary>Only JSON: a web page of another origin may send forms and plain text without being asked, and JSON not.</summary>
-    private static IResult? Refuse(HttpRequest request, Guid project) =>
-        !request.HasJsonContentType()
-            ? Problems.Of(
-                StatusCodes.Status415UnsupportedMediaType,
-                "unsupported-media-type",
-                "The body must be application/json."
-            )
-        : project == Guid.Empty ? Problems.BadRequest("The project's id must not be all zeros.")
-        : null;
-
-    private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellation)
-        where T : class =>
-        await JsonSerializer.DeserializeAsync<T>(request.Body, Reading, cancellation)
-        ?? throw new BadHttpRequestException("The body must be a JSON object, not null.");
-
-    private static IEnumerable<string> IdProblems(Guid project, Guid? command, Guid? named)
-    {
-        if (command == Guid.Empty)
-            yield return "commandId: must not be all zeros";
-        if (named is not null && named != project)
-            yield return "projectId: is not the project of the address";
     }
 
     private static IEnumerable<string> ImportProblems(ImportBody body)

@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Status;
@@ -46,6 +47,7 @@ internal static class PublisherApp
         builder.Services.AddSingleton<ProjectReads>();
         builder.Services.AddSingleton<ReceiptReads>();
         builder.Services.AddSingleton<LaneReads>();
+        builder.Services.AddSingleton<GenerationReads>();
         builder.Services.AddSingleton(_ => new S3Store(storage));
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
@@ -58,6 +60,8 @@ internal static class PublisherApp
         app.MapReceipts();
         app.MapImages();
         app.MapCommands();
+        app.MapGenerationCommands();
+        app.MapGenerations();
         app.MapHealth();
         return app;
     }

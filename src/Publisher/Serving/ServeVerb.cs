@@ -15,6 +15,12 @@ internal static class ServeVerb
           GET  /images/ID/VERSION              redirects to a presigned URL of the object store
           POST /projects/ID/scenes             {"scenes":[{"id","index","prompt"}]}; 202 after the broker's confirm
           POST /projects/ID/images/import      {"sourceUrl","sceneId","slot"}; likewise
+          POST /projects/ID/generations        {"sceneId","slot","prompt"}, optionally "model","width","height","seed","options",
+                                               "deadline","force"; likewise
+          POST /projects/ID/storyboard-generations  {"imagesPerScene"}, optionally "sceneIds" and as above; or
+                                               {"missing":true}: asks again for exactly what the last one lacks
+          GET  /projects/ID/generations        requests (?open=true), their counts, the latest storyboards
+          GET  /generations/ID                 by its id or a request's; POST .../retry  .../cancel
           GET  /health/live  /health/ready     503 names the check that fails
 
         Example:

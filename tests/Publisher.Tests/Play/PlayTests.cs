@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Publisher.Tests.Harness;
@@ -20,6 +21,9 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
     private readonly Guid _project = Guid.NewGuid();
     private IChannel? _scenes;
     private IChannel? _imports;
+    private IChannel? _storyboards;
+    private string _defined = "applied";
+    private Func<string, int, string> _outcomes = (_, _) => "applied";
     private Func<ImportImage, int> _copies = _ => 1;
 
     public async Task InitializeAsync()
@@ -32,11 +36,12 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
 
         _scenes = await ConsumeAsync<DefineScenes>("define-scenes", DefineAsync);
         _imports = await ConsumeAsync<ImportImage>("import-image", SaveAsync);
+        _storyboards = await ConsumeAsync<GenerateStoryboard>("generate-storyboard", GenerateAsync);
     }
 
     public async Task DisposeAsync()
     {
-        foreach (var channel in new[] { _scenes, _imports })
+        foreach (var channel in new[] { _scenes, _imports, _storyboards })
         {
             if (channel is not null)
                 await channel.DisposeAsync();
@@ -109,7 +114,53 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
         result.Error.ShouldContain("scene-9");
     }
 
-    private Task<CliResult> PlayAsync(params string[] more)
+    [Fact]
+    public async Task Generated_storyboard_ends_with_the_same_table_and_json_object()
+    {
+        var result = await GenerateAsync();
+
+        result.Status.ShouldBe(0, result.Error);
+        result.Lines[1].ShouldMatch("^1 +scene-1 +3/3 +http://127.0.0.1:0/images/.+/1$");
+        var last = JsonSerializer.Deserialize<JsonElement>(result.Lines[^1]);
+        last.EnumerateObject()
+            .Select(x => x.Name)
+            .ShouldBe(["scenes", "images", "missing", "receipts", "duplicates", "seconds", "project"]);
+        last.GetProperty("images").GetInt32().ShouldBe(12);
+        last.GetProperty("missing").GetArrayLength().ShouldBe(0);
+        last.GetProperty("receipts").GetProperty("applied").GetInt32().ShouldBe(14);
+        result.Error.ShouldContain("images shown 12/12  generated 12/12");
+    }
+
+    [Fact]
+    public async Task Generation_that_failed_leaves_its_scene_missing()
+    {
+        _outcomes = (scene, slot) => (scene, slot) == ("scene-2", 1) ? "failed" : "applied";
+
+        var result = await GenerateAsync("--json");
+
+        result.Status.ShouldBe(1);
+        result.Lines.ShouldHaveSingleItem().ShouldContain("\"images\":11,\"missing\":[\"scene-2\"]");
+        result.Lines[0].ShouldContain("\"failed\":1");
+    }
+
+    [Fact]
+    public async Task Refused_scenes_end_the_play_at_once_with_the_reason()
+    {
+        _defined = "rejected";
+
+        var result = await GenerateAsync("--json");
+
+        result.Status.ShouldBe(1);
+        result.Lines.ShouldHaveSingleItem().ShouldContain("\"images\":0");
+        result.Error.ShouldContain("was rejected: because");
+    }
+
+    private Task<CliResult> PlayAsync(params string[] more) =>
+        RunAsync(["--pictures", Path.Combine(_folder.Path, "pictures"), .. more]);
+
+    private Task<CliResult> GenerateAsync(params string[] more) => RunAsync(more);
+
+    private Task<CliResult> RunAsync(string[] more)
     {
         var scenes = Enumerable
             .Range(1, SceneCount)
@@ -120,15 +171,7 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
                 prompt = "a kite",
             });
         var file = _folder.Write("s.json", JsonSerializer.Serialize(new { imagesPerScene = ImagesPerScene, scenes }));
-        string[] args =
-        [
-            "play",
-            file,
-            "--pictures",
-            Path.Combine(_folder.Path, "pictures"),
-            "--project",
-            _project.ToString(),
-        ];
+        string[] args = ["play", file, "--project", _project.ToString()];
         // The time-out is far longer than the tests take: each of them ends because everything has been answered.
         return Cli.RunAsync(servers.Configuration, [.. args, "--timeout", "120", .. more])
             .WaitAsync(TimeSpan.FromSeconds(60));
@@ -153,7 +196,22 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
         await servers.ProjectAsync(command.ProjectId, version: 1);
         foreach (var scene in command.Scenes)
             await servers.SceneAsync(command.ProjectId, scene.Id, scene.Index);
+        await servers.ReceiptAsync(command.ProjectId, _defined, command.CommandId);
+    }
+
+    private async Task GenerateAsync(GenerateStoryboard command)
+    {
         await servers.ReceiptAsync(command.ProjectId, "applied", command.CommandId);
+        foreach (var scene in Enumerable.Range(1, SceneCount).Select(x => $"scene-{x}"))
+        {
+            for (var slot = 0; slot < command.ImagesPerScene; slot++)
+            {
+                if (_outcomes(scene, slot) == "applied")
+                    await servers.ImageAsync(command.ProjectId, scene, slot);
+                var request = NameBasedGuid.Create(command.CommandId, $"{scene}/{slot}");
+                await servers.ReceiptAsync(command.ProjectId, _outcomes(scene, slot), request);
+            }
+        }
     }
 
     private async Task SaveAsync(ImportImage command)

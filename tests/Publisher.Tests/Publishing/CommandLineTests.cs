@@ -18,7 +18,7 @@ public sealed class CommandLineTests(ScratchServers servers) : IClassFixture<Scr
 
     [Theory]
     [InlineData("fly")]
-    [InlineData("play", "storyboard.json")]
+    [InlineData("play", "nowhere.json")]
     [InlineData("save-image", "--project", "x")]
     [InlineData("define-scenes", "nowhere.json")]
     [InlineData("import", "nowhere", "--project", "11111111-1111-1111-1111-111111111111")]
@@ -40,6 +40,13 @@ public sealed class CommandLineTests(ScratchServers servers) : IClassFixture<Scr
     [InlineData("status")]
     [InlineData("receipts")]
     [InlineData("lanes")]
+    [InlineData("generate")]
+    [InlineData("generate-storyboard")]
+    [InlineData("generations")]
+    [InlineData("generation")]
+    [InlineData("storyboards")]
+    [InlineData("retry")]
+    [InlineData("cancel")]
     [InlineData("play")]
     [InlineData("serve")]
     public async Task Each_verb_has_help_with_an_example(string verb)

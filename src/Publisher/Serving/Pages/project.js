@@ -1,6 +1,7 @@
 "use strict";
 
 const refreshMilliseconds = 1000;
+const generationsShown = 200;
 const project = location.pathname.split("/")[2];
 const state = document.getElementById("state");
 const scenes = document.getElementById("scenes");
@@ -47,6 +48,49 @@ function show(storyboard) {
   scenes.replaceChildren(...sections);
 }
 
+// What is asked for and not there yet, or failed; what is saved is among the pictures below.
+function showGeneration(generations) {
+  const total = Object.values(generations.counts).reduce((sum, x) => sum + x, 0);
+  document.getElementById("generation").hidden = total === 0;
+  if (total === 0) return;
+  const saved = (generations.counts.applied ?? 0) + (generations.counts.unchanged ?? 0);
+  const storyboard = generations.storyboards[0];
+  const text = document.getElementById("generation-state");
+  text.textContent = `${saved} of ${total} requested pictures saved: ` +
+    Object.entries(generations.counts).map(([phase, count]) => `${count} ${phase}`).join(", ") +
+    (storyboard ? `. Storyboard: ${storyboard.saved} of ${storyboard.requested}` +
+      (storyboard.missingScenes.length > 0 ? `, missing ${storyboard.missingScenes.join(", ")}` : ", complete") : "") +
+    generations.closedProviders.map(x => `. Provider ${x.provider} is closed until ${new Date(x.closedUntil).toLocaleTimeString()}: ${x.reason}`).join("");
+  text.className = (generations.counts.failed ?? 0) + (generations.counts.rejected ?? 0) > 0 ? "bad" : "";
+  const bar = document.getElementById("generation-progress");
+  bar.max = total;
+  bar.value = saved;
+  const rows = generations.requests.filter(x => x.outcome !== "applied" && x.outcome !== "unchanged").map(x => {
+    const row = element("tr");
+    row.append(
+      element("td", "", x.sceneId ?? x.sceneIndex ?? "–"),
+      element("td", "number", x.slot),
+      element("td", x.outcome ? "bad" : "", x.outcome ?? x.state ?? "Requested"),
+      element("td", "number", x.attempt ?? "–"),
+      element("td", "", x.dueAt ? new Date(x.dueAt).toLocaleTimeString() : "–"),
+      element("td", "", x.failureReason ?? ""),
+    );
+    return row;
+  });
+  document.getElementById("generation-rows").replaceChildren(...rows);
+}
+
+async function refreshGeneration() {
+  try {
+    const answer = await fetch(`/projects/${project}/generations?limit=${generationsShown}`, { cache: "no-store" });
+    if (answer.ok) showGeneration(await answer.json());
+  } catch {
+    // The server is away, which the other refresh tells.
+  } finally {
+    setTimeout(refreshGeneration, refreshMilliseconds);
+  }
+}
+
 async function refresh() {
   try {
     const answer = await fetch(`/projects/${project}`, etag ? { headers: { "If-None-Match": etag }, cache: "no-store" } : { cache: "no-store" });
@@ -66,3 +110,4 @@ async function refresh() {
 }
 
 refresh();
+refreshGeneration();
