@@ -9,6 +9,9 @@ internal sealed class RenderOptions
 {
     public const int WaitSecondsMax = 86_400;
 
+    /// <summary>Ten years: further off is a slip of the key.</summary>
+    private const int DeadlineSecondsMax = 10 * 365 * 86_400;
+
     private readonly Option<string?> _model = new("--model")
     {
         Description = $"A model of the workers' configuration; {RenderWish.ModelDefault} by default.",
@@ -63,8 +66,8 @@ internal sealed class RenderOptions
                 'd' => 86_400,
                 _ => 0,
             };
-            if (seconds > 0 && TimeSpan.FromSeconds((long)count * seconds) < TimeSpan.FromDays(36_500))
-                return now + TimeSpan.FromSeconds((long)count * seconds);
+            if (seconds > 0 && (long)count * seconds <= DeadlineSecondsMax)
+                return now.AddSeconds((long)count * seconds);
         }
 
         // Without an offset a moment would mean something else on each machine: it is read as UTC.
