@@ -15,7 +15,10 @@ namespace Pipeline.Contracts.Importing;
 /// <param name="SceneIndex">As in <see cref="Saving.SaveImage"/>.</param>
 /// <param name="Slot">As in <see cref="Saving.SaveImage"/>.</param>
 /// <param name="SourceUrl">http or https, up to 2,048 characters, on the public internet unless configured otherwise.</param>
-/// <param name="UploadKey">A key under <c>uploads/</c> where the publisher has put the bytes.</param>
+/// <param name="UploadKey">
+/// A key under <c>uploads/</c> where the publisher has put the bytes, deleted afterwards; or one under <c>generated/</c>
+/// where the pipeline itself has put a rendered picture, which stays.
+/// </param>
 public sealed record ImportImage(
     Guid CommandId,
     Guid ProjectId,

@@ -3,6 +3,7 @@ using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Storyboards;
@@ -40,6 +41,7 @@ internal static class WorkerHost
             {
                 bus.AddImporting(configuration);
                 bus.AddGeneration(configuration);
+                bus.AddRendering(configuration);
             }
         );
 

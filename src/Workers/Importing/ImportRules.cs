@@ -21,7 +21,8 @@ internal static class ImportRules
             { Slot: < 0 or > SlotLimit } => $"slot: must be 0 to {SlotLimit}.",
             { SourceUrl: null, UploadKey: null } or { SourceUrl: not null, UploadKey: not null } =>
                 "sourceUrl, uploadKey: exactly one of them must be given.",
-            { UploadKey: { } key } when !ObjectKeys.IsUpload(key) => "uploadKey: must be 'uploads/' and an id.",
+            { UploadKey: { } key } when !ObjectKeys.IsUpload(key) && !ObjectKeys.IsGenerated(key) =>
+                "uploadKey: must be 'uploads/' and an id.",
             { SourceUrl: { } url } when SourceUrl.Refuse(url) is { } rule => $"sourceUrl: {rule}",
             _ => null,
         };
