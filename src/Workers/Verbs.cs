@@ -28,7 +28,7 @@ internal static class Verbs
             using var host = WorkerHost.Build();
             await using var db = await Context(host.Services).CreateDbContextAsync(cancellation);
             var pending = (await db.Database.GetPendingMigrationsAsync(cancellation)).ToArray();
-            await db.Database.MigrateAsync(cancellation);
+            await PersistenceRoom.MigrateAsync(db, cancellation);
             await host.Services.GetRequiredService<IImageStore>().EnsureBucketAsync(cancellation);
             await LanesRoom.PrepareAsync(host.Services, cancellation);
             await Console.Out.WriteLineAsync(

@@ -8,6 +8,9 @@ namespace Pipeline.Workers.Persistence;
 /// <summary>The connection to PostgreSQL, for EF Core and for SQL alike.</summary>
 internal static class PersistenceRoom
 {
+    // Any number that no other advisory lock of this database uses.
+    private const long MigrationLock = 0x6D696772617465;
+
     private const string ConnectionName = "Postgres";
 
     // Statements repeat in every batch; a prepared one saves its parsing. More than are in use at once.
@@ -51,6 +54,23 @@ internal static class PersistenceRoom
         services.AddDbContextFactory<PipelineDbContext>(
             (provider, options) => Configure(options, provider.GetRequiredService<NpgsqlDataSource>())
         );
+    }
+
+    /// <summary>Brings the schema up to date. Safe to run from several processes at once, also on an empty database.</summary>
+    /// <remarks>EF Core takes its own lock in a table that the first of them has yet to make.</remarks>
+    public static async Task MigrateAsync(PipelineDbContext db, CancellationToken cancellation)
+    {
+        await db.Database.OpenConnectionAsync(cancellation);
+        try
+        {
+            await db.Database.ExecuteSqlAsync($"select pg_advisory_lock({MigrationLock})", cancellation);
+            await db.Database.MigrateAsync(cancellation);
+            await db.Database.ExecuteSqlAsync($"select pg_advisory_unlock({MigrationLock})", cancellation);
+        }
+        finally
+        {
+            await db.Database.CloseConnectionAsync();
+        }
     }
 
     public static void Configure(DbContextOptionsBuilder options, NpgsqlDataSource source) =>

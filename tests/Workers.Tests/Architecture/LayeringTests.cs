@@ -16,6 +16,8 @@ public sealed partial class LayeringTests
         ["Persistence"] = [],
         ["Storage"] = [],
         ["Imaging"] = [],
+        ["Fetching"] = [],
+        ["Models"] = [],
         ["Messaging"] = ["Persistence"],
         ["Lanes"] = ["Persistence", "Messaging"],
     };

@@ -17,6 +17,9 @@ public sealed partial class StyleTests
     {
         ["src/Wire/ConfirmedPublisher.cs"] = "one mechanism: the order, the window and the confirms share their state",
         ["src/Workers/Importing/ImportLedger.cs"] = "the statements of one table and their one reader",
+        ["src/Workers/Generation/GenerationDesk.cs"] = "what the transitions do, in the order of the state machine",
+        ["src/Workers/Generation/GenerationStateMachine.cs"] = "the whole table, every event in every state",
+        ["src/Workers/Generation/TargetLedger.cs"] = "one table with its receipts and events, in one transaction",
         ["src/Workers/Lanes/LaneWriter.cs"] = "one transaction, read from top to bottom",
         ["src/Workers/Storage/S3ImageStore.cs"] = "one seam, one implementation",
         ["tests/Publisher.Tests/"] = "tables of cases",
@@ -29,6 +32,7 @@ public sealed partial class StyleTests
     {
         ["tests/System.Tests/Harness/Stack.cs"] = "UntilAsync",
         ["tests/Workers.Tests/Until.cs"] = "the same for the workers' tests",
+        ["tests/Workers.Tests/Fetching/"] = "a stub that answers slowly",
         ["tests/Workers.Tests/Importing/"] = "loops with a deadline, and a stub that answers slowly",
         ["tests/Workers.Tests/Storage/ImageStoreConformance.cs"] = "a presigned URL has to expire",
         ["tests/Publisher.Tests/"] = "loops with a deadline: the broker lists connections late",

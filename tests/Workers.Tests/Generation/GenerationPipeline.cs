@@ -36,7 +36,7 @@ public sealed class GenerationPipeline : IAsyncLifetime
         _host = BuildHost();
         var contexts = _host.Services.GetRequiredService<IDbContextFactory<PipelineDbContext>>();
         await using (var db = await contexts.CreateDbContextAsync())
-            await db.Database.MigrateAsync();
+            await PersistenceRoom.MigrateAsync(db, default);
 
         _broker = await new ConnectionFactory { Uri = _servers.Broker }.CreateConnectionAsync();
         _channel = await _broker.CreateChannelAsync(new CreateChannelOptions(true, true));

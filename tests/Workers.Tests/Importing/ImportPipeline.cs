@@ -54,7 +54,7 @@ public sealed class ImportPipeline : IAsyncLifetime
         _host = BuildHost(broker.Uri, database.ConnectionString);
         var contexts = _host.Services.GetRequiredService<IDbContextFactory<PipelineDbContext>>();
         await using (var db = await contexts.CreateDbContextAsync())
-            await db.Database.MigrateAsync();
+            await PersistenceRoom.MigrateAsync(db, default);
         await Store.EnsureBucketAsync(default);
         await _host.StartAsync();
 

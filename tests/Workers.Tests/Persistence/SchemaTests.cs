@@ -32,9 +32,14 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
     [
         "__EFMigrationsHistory",
         "catalog_objects",
+        "generation_attempts",
+        "generation_leases",
+        "generation_storyboard_items",
+        "generation_storyboards",
         "lane_suspects",
         "lanes",
         "outbox",
+        "provider_gates",
         "receipt_conflicts",
         "workers",
     ];

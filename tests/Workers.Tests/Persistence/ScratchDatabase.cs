@@ -34,7 +34,7 @@ public sealed class ScratchDatabase : IAsyncLifetime
     public async Task MigrateAsync()
     {
         await using var db = NewContext();
-        await db.Database.MigrateAsync();
+        await PersistenceRoom.MigrateAsync(db, default);
     }
 
     public async Task DisposeAsync()

@@ -1,0 +1,90 @@
+namespace Pipeline.Contracts.Generation;
+
+/// <summary>Message, internal: a checked request, for the saga.</summary>
+/// <param name="GenerationId"><c>UUIDv5</c> of the request's hash: the same picture is the same generation.</param>
+/// <param name="RequestHash"><c>image|</c> and 64 hexadecimal digits.</param>
+/// <param name="Request">The request as it came.</param>
+public sealed record RequestGeneration(Guid GenerationId, string RequestHash, GenerateImage Request);
+
+/// <summary>Message, internal: render one attempt.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">From 1; an answer carries it back and is compared.</param>
+/// <param name="Prompt">The prompt.</param>
+/// <param name="Model">The model.</param>
+/// <param name="Width">Pixels.</param>
+/// <param name="Height">Pixels.</param>
+/// <param name="Seed">Null where the model may choose.</param>
+/// <param name="Options">The model's own settings.</param>
+public sealed record RenderImage(
+    Guid GenerationId,
+    int Attempt,
+    string Prompt,
+    string Model,
+    int Width,
+    int Height,
+    long? Seed,
+    IReadOnlyDictionary<string, string>? Options
+);
+
+/// <summary>Message, internal: an attempt has its picture, stored under a key of the generation.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that was rendered.</param>
+/// <param name="ObjectKey"><c>generated/{generationId}/{sha256}.{ext}</c>.</param>
+public sealed record RenderSucceeded(Guid GenerationId, int Attempt, string ObjectKey);
+
+/// <summary>Message, internal: an attempt has failed.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that failed.</param>
+/// <param name="Kind">One of <see cref="RenderFailureKinds"/>.</param>
+/// <param name="Reason">For people.</param>
+/// <param name="RetryAfter">The provider's own wish; null where it has none.</param>
+public sealed record RenderFailed(Guid GenerationId, int Attempt, string Kind, string Reason, TimeSpan? RetryAfter);
+
+/// <summary>What an attempt's failure means for the next one.</summary>
+public static class RenderFailureKinds
+{
+    /// <summary>Another attempt may succeed.</summary>
+    public const string Transient = "transient";
+
+    /// <summary>Another attempt would fail the same way, until a person has changed the request or the settings.</summary>
+    public const string Permanent = "permanent";
+
+    /// <summary>The provider does not paint this prompt.</summary>
+    public const string Moderation = "moderation";
+}
+
+/// <summary>Message, internal: the provider takes nothing now. The attempt is not begun, and not spent.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that waits.</param>
+/// <param name="Until">When the provider's gate opens, UTC.</param>
+/// <param name="Reason">For people.</param>
+public sealed record RenderPostponed(Guid GenerationId, int Attempt, DateTimeOffset Until, string Reason);
+
+/// <summary>Message, internal, from the sweep: an attempt that waited may begin.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that waited.</param>
+public sealed record RenderDue(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: the worker of an attempt has stopped renewing its lease.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that is lost.</param>
+public sealed record RenderLeaseExpired(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: the last moment for a new attempt has passed.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The attempt that was current then.</param>
+public sealed record GenerationDeadlinePassed(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal, from the sweep: a request's picture has its end in the lane.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="CommandId">The request.</param>
+/// <param name="Outcome">Of the save, or of the import where that refused the picture.</param>
+/// <param name="Reason">Of the same receipt.</param>
+/// <param name="ProjectVersion">Of the same receipt.</param>
+public sealed record TargetSettled(
+    Guid GenerationId,
+    Guid CommandId,
+    string Outcome,
+    string? Reason,
+    long? ProjectVersion
+);
