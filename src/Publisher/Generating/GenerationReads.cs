@@ -9,6 +9,9 @@ internal sealed class GenerationReads(StatusDatabase database)
     /// <summary>Requests of one generation that are shown.</summary>
     public const int TargetLimit = 1_000;
 
+    /// <summary>Attempts of one generation that are shown.</summary>
+    public const int AttemptLimit = 1_000;
+
     private const string Targets = """
         select t.command_id, t.generation_id, t.project_id, t.image_id, t.scene_id, t.scene_index, t.slot,
                t.import_command_id, t.save_command_id, t.outcome, t.state, t.attempt, t.failure_reason, t.due_at,
@@ -91,7 +94,17 @@ internal sealed class GenerationReads(StatusDatabase database)
             .OfType<Guid>()
             .ToArray();
         var receipts = await new ReceiptReads(database).OfAsync(commands, cancellation);
-        return new GenerationStatus(generation, targets, [.. receipts.OrderBy(x => x.At)]);
+        var attempts = await database.ReadAsync(
+            """
+            select attempt, outcome, reason, object_key, worker_id, started_at, ended_at
+            from status.generation_attempts where generation_id = $1 order by attempt limit $2
+            """,
+            GenerationRows.Attempt,
+            cancellation,
+            generation.Id,
+            AttemptLimit
+        );
+        return new GenerationStatus(generation, attempts, targets, [.. receipts.OrderBy(x => x.At)]);
     }
 
     public Task<List<GenerationRow>> OfIdsAsync(Guid[] ids, CancellationToken cancellation) =>

@@ -83,9 +83,24 @@ internal sealed record StoryboardRow(
 /// <summary>A row of <c>status.provider_gates</c> that is closed: a provider that takes nothing now.</summary>
 internal sealed record GateRow(string Provider, DateTimeOffset ClosedUntil, string Reason);
 
+/// <summary>A row of <c>status.generation_attempts</c>: an attempt that has ended.</summary>
+/// <param name="Outcome">
+/// <c>succeeded</c>, <c>transient</c>, <c>permanent</c>, <c>moderation</c>, <c>cancelled</c> or <c>lost</c>.
+/// </param>
+internal sealed record AttemptRow(
+    int Attempt,
+    string Outcome,
+    string? Reason,
+    string? ObjectKey,
+    Guid? WorkerId,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset EndedAt
+);
+
 /// <summary>A generation with everything that is known of it.</summary>
 internal sealed record GenerationStatus(
     GenerationRow Generation,
+    IReadOnlyList<AttemptRow> Attempts,
     IReadOnlyList<TargetRow> Targets,
     IReadOnlyList<ReceiptRow> Receipts
 );
@@ -135,6 +150,17 @@ internal static class GenerationRows
             x.Nullable<DateTimeOffset>(16),
             x.Instant(17),
             x.Instant(18)
+        );
+
+    public static AttemptRow Attempt(NpgsqlDataReader x) =>
+        new(
+            x.GetInt32(0),
+            x.GetString(1),
+            x.Text(2),
+            x.Text(3),
+            x.Nullable<Guid>(4),
+            x.Nullable<DateTimeOffset>(5),
+            x.Instant(6)
         );
 
     public static StoryboardRow Storyboard(NpgsqlDataReader x) =>

@@ -8,7 +8,7 @@ namespace Pipeline.Publisher.Generating;
 internal static class GenerationVerb
 {
     private const string Help = """
-        Show one generation: what is rendered, its attempt, its failure, its lease, who asked for it, and the receipts.
+        Show one generation: what is rendered, its attempts, its failure, its lease, who asked for it, and the receipts.
 
         Examples:
           generation 0b0f2c4e-5a0e-4c0b-8a52-8f2d8f6f0a11
@@ -81,7 +81,12 @@ internal static class GenerationVerb
                 await screen.LineAsync($"{name, -12}  {string.Concat(value.Select(c => char.IsControl(c) ? ' ' : c))}");
         }
 
-        await screen.LineAsync("");
+        var attempts = new TextTable("attempt", "started", "ended", "outcome", "worker", "reason");
+        foreach (var y in status.Attempts)
+            attempts.Add(y.Attempt, y.StartedAt, y.EndedAt, y.Outcome, y.WorkerId, y.Reason ?? "");
+        if (status.Attempts.Count > 0)
+            await PrintAsync(attempts, screen);
+
         var targets = new TextTable("asked", "project", "scene", "slot", "outcome", "image", "request");
         foreach (var y in status.Targets)
             targets.Add(
@@ -93,12 +98,18 @@ internal static class GenerationVerb
                 y.ImageId,
                 y.CommandId
             );
-        foreach (var line in targets.Lines())
-            await screen.LineAsync(line);
+        await PrintAsync(targets, screen);
         if (status.Receipts.Count == 0)
             return;
         await screen.LineAsync("");
         foreach (var line in ReceiptText.Table(status.Receipts))
+            await screen.LineAsync(line);
+    }
+
+    private static async Task PrintAsync(TextTable table, Screen screen)
+    {
+        await screen.LineAsync("");
+        foreach (var line in table.Lines())
             await screen.LineAsync(line);
     }
 }

@@ -96,6 +96,10 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
         await servers.TargetAsync(_project, generation, one, Guid.NewGuid(), ("a", 0), "failed");
         await servers.TargetAsync(_project, generation, two, Guid.NewGuid(), ("b", 0), "failed");
         await servers.ReceiptAsync(_project, "failed", one);
+        await servers.SqlAsync(
+            "insert into pipeline.generation_attempts values ($1, 1, 'lost', 'no lease', null, null, null, now())",
+            generation
+        );
 
         var byId = await Cli.RunAsync(servers.Configuration, "generation", $"{generation}", "--json");
         var byRequest = await Cli.RunAsync(servers.Configuration, "generation", $"{two}", "--json");
@@ -105,10 +109,12 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
         byRequest.Out.ShouldBe(byId.Out);
         var status = JsonSerializer.Deserialize<JsonElement>(byId.Lines.ShouldHaveSingleItem());
         status.GetProperty("generation").GetProperty("failureReason").GetString().ShouldBe("no luck");
+        status.GetProperty("attempts")[0].GetProperty("outcome").GetString().ShouldBe("lost");
         status.GetProperty("targets").GetArrayLength().ShouldBe(2);
         status.GetProperty("receipts").GetArrayLength().ShouldBe(1);
         text.Out.ShouldContain("some-model, 640 x 384, seed 9");
         text.Out.ShouldContain("transient: no luck");
+        text.Lines.ShouldContain(x => x.EndsWith("lost     -       no lease", StringComparison.Ordinal));
         (await Cli.RunAsync(servers.Configuration, "generation", $"{Guid.NewGuid()}")).Status.ShouldBe(1);
     }
 
