@@ -67,7 +67,7 @@ internal sealed class MissingPictures(StatusDatabase database)
         ];
     }
 
-    // The views do not say it. Slots are taken from 0; where the workers took no request at all, every scene is missing.
+    // The views do not say it. Slots are taken from 0; where the workers took no request, every scene is missing.
     private static int ImagesPerScene(StoryboardRow storyboard, List<TargetRow> requests) =>
         requests.Count > 0
             ? requests.Max(x => x.Slot) + 1
