@@ -1,0 +1,189 @@
+using System.Net.Http.Headers;
+using System.Text;
+using MassTransit;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.Workers.Tests.Harness;
+
+/// <summary>
+/// One slice on the real servers: a virtual host and a database of the test's own, the S3 server's bucket, and a host of
+/// the rooms and this slice alone. The outbox is not relayed, so that a test can see what is in it.
+/// </summary>
+public abstract class SlicePipeline : IAsyncLifetime
+{
+    private const int BodyLimit = 262_144;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60); // A bound for a slow machine, never a sleep.
+
+    private readonly string _name = $"t{Guid.NewGuid():N}";
+    private string _brokerUri = "";
+    private string _database = "";
+    private IHost _host = null!;
+    private IConnection _broker = null!;
+    private IChannel _channel = null!;
+
+    private protected IHost Worker => _host;
+
+    internal NpgsqlDataSource Database => _host.Services.GetRequiredService<NpgsqlDataSource>();
+
+    internal IImageStore Store => _host.Services.GetRequiredService<IImageStore>();
+
+    public virtual async Task InitializeAsync()
+    {
+        var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
+        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
+        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
+        {
+            const string All = """{"configure":".*","write":".*","read":".*"}""";
+            await ManageAsync(HttpMethod.Put, $"/api/permissions/{_name}/{user}", All);
+        }
+
+        await ExecuteOnServerAsync($"create database {_name}");
+        var database = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Postgres")) { Database = _name };
+        (_brokerUri, _database) = (broker.Uri.ToString(), database.ConnectionString);
+        _host = BuildHost();
+        var contexts = _host.Services.GetRequiredService<IDbContextFactory<PipelineDbContext>>();
+        await using (var db = await contexts.CreateDbContextAsync())
+            await PersistenceRoom.MigrateAsync(db, default);
+        await Store.EnsureBucketAsync(default);
+        await _host.StartAsync();
+
+        _broker = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
+        _channel = await _broker.CreateChannelAsync(new CreateChannelOptions(true, true));
+    }
+
+    public virtual async Task DisposeAsync()
+    {
+        if (_host is null)
+            return; // It was never made, and the test has said why.
+        if (_broker is not null)
+            await _broker.DisposeAsync();
+        await _host.StopAsync();
+        NpgsqlConnection.ClearPool(Database.CreateConnection());
+        _host.Dispose();
+        await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
+        await ExecuteOnServerAsync($"drop database {_name} with (force)");
+    }
+
+    private protected ValueTask SendAsync<T>(T command, Guid id, Dictionary<string, object?>? headers = null)
+    {
+        var exchange = WireNames.ExchangeOf<T>();
+        var properties = new BasicProperties
+        {
+            ContentType = WireJson.ContentType,
+            Type = exchange,
+            MessageId = id.ToString(),
+            Persistent = true,
+            Headers = headers,
+        };
+        return _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, WireJson.Write(command));
+    }
+
+    /// <summary>Waits until a query has an answer, such as a receipt that a command must get.</summary>
+    internal async Task<string> WaitForAsync(string sql, Guid id)
+    {
+        var giveUp = DateTimeOffset.UtcNow + Patience;
+        while (DateTimeOffset.UtcNow < giveUp)
+        {
+            if (await AskAsync(sql, id) is { } answer)
+                return answer;
+            await Task.Delay(50);
+        }
+
+        throw new TimeoutException($"No answer to: {sql}");
+    }
+
+    internal async Task<string?> AskAsync(string sql, Guid id)
+    {
+        await using var command = Database.CreateCommand(sql);
+        command.Parameters.AddWithValue(id);
+        return await command.ExecuteScalarAsync() is { } answer and not DBNull ? answer.ToString() : null;
+    }
+
+    private protected async Task<uint> DeadLettersAsync(string queue)
+    {
+        // A channel of its own: asking for a queue that is not there yet closes the channel.
+        await using var channel = await _broker.CreateChannelAsync();
+        try
+        {
+            return await channel.MessageCountAsync(WireNames.ErrorQueue(queue));
+        }
+        catch (OperationInterruptedException e) when (e.ShutdownReason?.ReplyCode == Constants.NotFound)
+        {
+            return 0;
+        }
+    }
+
+    private protected async Task<uint> ReadyAsync(string queue)
+    {
+        await using var channel = await _broker.CreateChannelAsync();
+        return await channel.MessageCountAsync(queue);
+    }
+
+    /// <summary>The slice's settings, beside those of the servers.</summary>
+    private protected abstract IEnumerable<KeyValuePair<string, string?>> Settings();
+
+    private protected abstract void AddSlice(IBusRegistrationConfigurator bus, IConfiguration configuration);
+
+    /// <summary>Another worker process's host on the same servers; not started.</summary>
+    private protected IHost BuildHost()
+    {
+        var builder = Host.CreateApplicationBuilder();
+        builder.Logging.ClearProviders();
+        builder.Configuration.AddInMemoryCollection([
+            new("ConnectionStrings:RabbitMq", _brokerUri),
+            new("ConnectionStrings:Postgres", _database),
+            .. Settings(),
+        ]);
+        builder.Services.AddSingleton(TimeProvider.System);
+        var worker = new WorkerIdentity(Guid.NewGuid(), "tests");
+        builder.Services.AddSingleton(worker);
+        builder.Services.AddPersistence(builder.Configuration, worker);
+        builder.Services.AddStorage(builder.Configuration);
+        builder.Services.AddMessaging(
+            MessagingOptions.Read(builder.Configuration),
+            BodyLimit,
+            bus => AddSlice(bus, builder.Configuration)
+        );
+        var relay = builder.Services.Single(x => x.ImplementationType == typeof(OutboxRelay));
+        builder.Services.Remove(relay);
+        return builder.Build();
+    }
+
+    private static async Task ManageAsync(HttpMethod method, string path, string body = "{}")
+    {
+        using var client = new HttpClient { BaseAddress = new Uri(Required("Management__Url")) };
+        var credentials = $"{Required("Management__Username")}:{Required("Management__Password")}";
+        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
+        request.Headers.Authorization = new AuthenticationHeaderValue(
+            "Basic",
+            Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))
+        );
+        request.Content = new StringContent(body, Encoding.UTF8, "application/json");
+        using var answer = await client.SendAsync(request);
+        answer.EnsureSuccessStatusCode();
+    }
+
+    private static async Task ExecuteOnServerAsync(string sql)
+    {
+        await using var server = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
+        await using var command = server.CreateCommand(sql);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static string Required(string variable) =>
+        Environment.GetEnvironmentVariable(variable).ShouldNotBeNull($"{variable} is not set: run ./test.");
+}

@@ -1,0 +1,317 @@
+using System.Net;
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http;
+using Pipeline.Contracts.Generation;
+using Pipeline.Workers.Models;
+using Pipeline.Workers.Storage;
+using Pipeline.Workers.Tests.Imaging;
+using Shouldly;
+using Xunit;
+using static Pipeline.Workers.Tests.Rendering.RenderPipeline;
+
+namespace Pipeline.Workers.Tests.Rendering;
+
+/// <summary>What a provider answers, and what the saga is told of it.</summary>
+public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<RenderPipeline>
+{
+    private const string Objects =
+        "select count(*) from pipeline.catalog_objects where key like 'generated/' || $1::text || '/%'";
+    private const string Attempt = "select outcome from pipeline.generation_attempts where generation_id = $1";
+    private const string Leases = "select count(*) from pipeline.generation_leases where generation_id = $1";
+
+    private static readonly byte[] Png = TinyFiles.Png(3, 2);
+
+    [Fact]
+    public async Task Base64_picture_is_stored_under_its_generation()
+    {
+        var model = pipeline.Script(Png);
+        var render = NewRender(model.Name) with
+        {
+            Options = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["quality"] = "high",
+                ["output_compression"] = "80",
+            },
+        };
+
+        var told = await pipeline.RenderAsync<RenderSucceeded>(render);
+
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(Png));
+        told.ShouldBe(
+            new RenderSucceeded(render.GenerationId, 1, ObjectKeys.ForGenerated(render.GenerationId, sha256, "png"))
+        );
+        (await pipeline.Store.HeadAsync(told.ObjectKey, default)).ShouldNotBeNull().ContentType.ShouldBe("image/png");
+        (await pipeline.AskAsync(Objects, render.GenerationId)).ShouldBe("1");
+        (await pipeline.AskAsync(Attempt, render.GenerationId)).ShouldBe("succeeded");
+        (await pipeline.AskAsync(Leases, render.GenerationId)).ShouldBe("0");
+        model.Calls.ShouldBe(1);
+        model.LastPath.ShouldBe("/v1/images/generations");
+        model
+            .LastBody?.ToJsonString()
+            .ShouldBe(
+                $$"""{"model":"{{model.Name}}","prompt":"a red boat","n":1,"size":"64x96","quality":"high","output_compression":80,"seed":7}"""
+            );
+    }
+
+    [Fact]
+    public async Task Picture_behind_an_url_is_copied_at_once()
+    {
+        var model = ScriptUrl(context => context.Response.Body.WriteAsync(Png).AsTask());
+
+        var told = await pipeline.RenderAsync<RenderSucceeded>(NewRender(model.Name));
+
+        (await pipeline.Store.HeadAsync(told.ObjectKey, default)).ShouldNotBeNull().Size.ShouldBe(Png.Length);
+        model.Calls.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Url_that_has_expired_is_transient()
+    {
+        var model = ScriptUrl(context => Task.FromResult(context.Response.StatusCode = 404));
+
+        await ShouldFail(model, "transient", "The provider's URL: the server answered 404 NotFound.");
+    }
+
+    [Fact]
+    public async Task Url_that_redirects_to_nowhere_is_transient()
+    {
+        var model = ScriptUrl(context => Task.FromResult(context.Response.StatusCode = 302));
+
+        await ShouldFail(model, "transient", "The provider's URL: the server redirects to nowhere.");
+    }
+
+    [Fact]
+    public async Task Url_into_this_network_is_not_followed()
+    {
+        var fetched = 0;
+        var model = pipeline.Script(
+            "public",
+            (context, _) => context.Response.WriteAsJsonAsync(new { data = new[] { new { url = UrlOf("public") } } })
+        );
+        model.ServeAsync = _ => Task.FromResult(fetched++);
+
+        await ShouldFail(model, "transient", "leads to an address that is not on the public internet");
+
+        fetched.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Too_many_requests_closes_the_gate_and_another_worker_does_not_even_ask()
+    {
+        await using var own = new OwnPipeline();
+        var limited = await own.StartAsync();
+        var model = limited.Script(
+            429,
+            """{"error":{"code":"rate_limit_exceeded","message":"Slow."}}""",
+            ("Retry-After", "600")
+        );
+        var (first, second) = (NewRender(model.Name), NewRender(model.Name));
+        var before = DateTimeOffset.UtcNow;
+
+        var told = await limited.RenderAsync<RenderPostponed>(first);
+        using var other = await limited.ReplaceWorkerAsync();
+        var toldByOther = await limited.RenderAsync<RenderPostponed>(second);
+
+        told.Until.ShouldBeInRange(before.AddSeconds(600), DateTimeOffset.UtcNow.AddSeconds(601));
+        told.Reason.ShouldBe("The provider answered 429 rate_limit_exceeded: Slow.");
+        toldByOther.Until.ShouldBeInRange(before.AddSeconds(600), told.Until);
+        toldByOther.Reason.ShouldBe(told.Reason);
+        model.Calls.ShouldBe(1);
+        (await limited.AskAsync(Leases, first.GenerationId)).ShouldBe("0");
+        (await limited.AskAsync(Attempt, first.GenerationId)).ShouldBeNull("the attempt is not spent");
+        (await limited.DeadLettersAsync()).ShouldBe(0u);
+        await other.StopAsync();
+    }
+
+    [Fact]
+    public async Task Outages_close_the_gate_too()
+    {
+        var model = pipeline.Script(503, "");
+        for (var outage = 0; outage < 3; outage++)
+            (await pipeline.RenderAsync<RenderFailed>(NewRender(model.Name))).Kind.ShouldBe("transient");
+
+        var told = await pipeline.RenderAsync<RenderPostponed>(NewRender(model.Name));
+
+        told.Reason.ShouldStartWith("Outage; the last of its failures: The provider answered 503");
+        told.Until.ShouldBeGreaterThan(DateTimeOffset.UtcNow.AddMinutes(4));
+        model.Calls.ShouldBe(3);
+    }
+
+    [Theory]
+    [InlineData(500, """{"error":{"type":"server_error","message":"Oops."}}""", "transient", "500 server_error: Oops.")]
+    [InlineData(502, "<html>Bad gateway</html>", "transient", "The provider answered 502.")]
+    [InlineData(408, "", "transient", "The provider answered 408.")]
+    [InlineData(302, "", "transient", "The provider answered 302.")]
+    [InlineData(401, """{"error":{"code":"invalid_api_key"}}""", "permanent", "401 invalid_api_key.")]
+    [InlineData(404, """{"error":"no such model"}""", "permanent", "404: no such model")]
+    [InlineData(400, """{"error":{"code":"moderation_blocked","message":"No."}}""", "moderation", "moderation_blocked")]
+    [InlineData(400, """{"error":{"code":"content_policy_violation"}}""", "moderation", "content_policy_violation")]
+    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}""", "permanent", "quota")]
+    [InlineData(429, """{"error":{"code":"organization_spend_limit_exceeded"}}""", "permanent", "spend_limit")]
+    [InlineData(200, """{"error":{"code":null,"type":"server_error","message":"Later."}}""", "transient", "Later.")]
+    [InlineData(200, """{"error":{"code":"moderation_blocked"}}""", "moderation", "200 moderation_blocked")]
+    [InlineData(200, """{"data":[]}""", "transient", "without a picture")]
+    [InlineData(200, "I cannot paint that.", "transient", "what is not JSON")]
+    [InlineData(200, """{"data":[{"b64_json":"%%%"}]}""", "transient", "not base64")]
+    [InlineData(200, """{"data":[{"url":"file:///etc/passwd"}]}""", "transient", "must be http or https")]
+    public async Task Error_is_named_and_asked_for_once(int status, string body, string kind, string reason)
+    {
+        await ShouldFail(pipeline.Script(status, body), kind, reason);
+    }
+
+    [Fact]
+    public async Task Wish_for_a_pause_after_an_outage_is_passed_on()
+    {
+        var model = pipeline.Script(503, "", ("Retry-After", "17"));
+
+        (await pipeline.RenderAsync<RenderFailed>(NewRender(model.Name))).RetryAfter.ShouldBe(TimeSpan.FromSeconds(17));
+    }
+
+    [Fact]
+    public async Task Half_a_picture_is_transient() =>
+        await ShouldFail(pipeline.Script(Png[..^20]), "transient", "The provider's file is a PNG");
+
+    [Fact]
+    public async Task Text_in_the_place_of_a_picture_is_permanent() =>
+        await ShouldFail(pipeline.Script("I am sorry."u8.ToArray()), "permanent", "The provider's file is text");
+
+    [Fact]
+    public async Task Picture_of_200_megapixels_is_permanent() =>
+        await ShouldFail(pipeline.Script(TinyFiles.Png(20_000, 10_000)), "permanent", "more than 50000000 pixels");
+
+    [Fact]
+    public async Task Provider_that_says_nothing_is_a_timeout_and_no_cancellation()
+    {
+        var model = pipeline.Script("hasty", (context, _) => Task.Delay(-1, context.RequestAborted));
+
+        await ShouldFail(model, "transient", "The provider did not deliver within 1 s.");
+    }
+
+    [Fact]
+    public async Task Picture_that_trickles_is_a_timeout()
+    {
+        var model = pipeline.Script(
+            "hasty",
+            async (context, _) =>
+            {
+                while (!context.RequestAborted.IsCancellationRequested)
+                {
+                    await context.Response.Body.WriteAsync(" "u8.ToArray(), context.RequestAborted);
+                    await context.Response.Body.FlushAsync(context.RequestAborted);
+                    await Task.Delay(50, context.RequestAborted);
+                }
+            }
+        );
+
+        await ShouldFail(model, "transient", "The provider did not deliver within 1 s.");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Connection_that_breaks_is_asked_for_once(bool inTheBody)
+    {
+        var model = pipeline.Script(
+            async (context, _) =>
+            {
+                if (inTheBody)
+                {
+                    context.Response.ContentLength = 1_000;
+                    await context.Response.WriteAsync("{");
+                    await context.Response.Body.FlushAsync();
+                }
+
+                context.Abort();
+            }
+        );
+
+        await ShouldFail(model, "transient", "The provider did not deliver: ");
+    }
+
+    [Fact]
+    public async Task Model_without_a_turn_gives_the_slot_back_and_spends_no_attempt()
+    {
+        var finish = new TaskCompletionSource();
+        var model = pipeline.Script(
+            "single",
+            async (context, _) =>
+            {
+                await finish.Task;
+                await context.Response.WriteAsync(Base64(Png));
+            }
+        );
+        var first = NewRender("single");
+        await pipeline.SendAsync(first);
+        await model.Called;
+
+        var told = await pipeline.RenderAsync<RenderPostponed>(NewRender("single"));
+
+        told.Reason.ShouldBe("single has no turn free.");
+        finish.SetResult();
+        await pipeline.AnswerAsync<RenderSucceeded>(first);
+        model.Calls.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Unknown_model_is_permanent() =>
+        (await pipeline.RenderAsync<RenderFailed>(NewRender("nobody"))).ShouldSatisfyAllConditions(
+            x => x.Kind.ShouldBe("permanent"),
+            x => x.Reason.ShouldBe("model: 'nobody' is not known here.")
+        );
+
+    [Fact]
+    public async Task Offline_painter_paints_the_same_picture_for_the_same_request()
+    {
+        var (one, two) = (NewRender(ModelCatalog.OfflinePainter), NewRender(ModelCatalog.OfflinePainter));
+        var other = NewRender(ModelCatalog.OfflinePainter) with { Seed = 8 };
+
+        var keys = new List<string>();
+        foreach (var render in (RenderImage[])[one, two, other])
+            keys.Add((await pipeline.RenderAsync<RenderSucceeded>(render)).ObjectKey.Split('/')[2]);
+
+        keys[1].ShouldBe(keys[0]);
+        (keys[2] == keys[0]).ShouldBeFalse("another seed is another picture");
+    }
+
+    private async Task ShouldFail(ScriptedModel model, string kind, string reason)
+    {
+        var render = NewRender(model.Name);
+
+        var told = await pipeline.RenderAsync<RenderFailed>(render);
+
+        told.Kind.ShouldBe(kind);
+        told.Reason.ShouldContain(reason);
+        told.Attempt.ShouldBe(1);
+        model.Calls.ShouldBe(1);
+        (await pipeline.AskAsync(Attempt, render.GenerationId)).ShouldBe(kind);
+        (await pipeline.AskAsync(Objects, render.GenerationId)).ShouldBe("0");
+        (await pipeline.AskAsync(Leases, render.GenerationId)).ShouldBe("0");
+    }
+
+    private ScriptedModel ScriptUrl(Func<HttpContext, Task> serve)
+    {
+        ScriptedModel? model = null;
+        model = pipeline.Script(
+            (context, _) =>
+                context.Response.WriteAsJsonAsync(new { data = new[] { new { url = UrlOf(model?.Name ?? "") } } })
+        );
+        model.ServeAsync = serve;
+        return model;
+    }
+
+    private Uri UrlOf(string model) => new(pipeline.ProviderUrl, $"/{model}/picture.png");
+
+    /// <summary>For the one test that ends its worker.</summary>
+    private sealed class OwnPipeline : IAsyncDisposable
+    {
+        private readonly RenderPipeline _pipeline = new();
+
+        public async Task<RenderPipeline> StartAsync()
+        {
+            await _pipeline.InitializeAsync();
+            return _pipeline;
+        }
+
+        public async ValueTask DisposeAsync() => await _pipeline.DisposeAsync();
+    }
+}
