@@ -1,3 +1,4 @@
+using System.Text.Json;
 using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Generation;
@@ -30,7 +31,7 @@ internal sealed class GenerationDesk(
         saga.Width = request.Width;
         saga.Height = request.Height;
         saga.Seed = request.Seed;
-        saga.Options = request.Options?.ToDictionary(StringComparer.Ordinal);
+        saga.Options = request.Options is { } chosen ? JsonSerializer.Serialize(chosen) : null;
         saga.CreatedAt = clock.GetUtcNow();
     }
 
@@ -88,7 +89,7 @@ internal sealed class GenerationDesk(
             saga.Width,
             saga.Height,
             saga.Seed,
-            saga.Options
+            saga.Options is { } chosen ? JsonSerializer.Deserialize<Dictionary<string, string>>(chosen) : null
         );
         return SendAsync(context, render, $"{saga.Attempt}");
     }

@@ -23,7 +23,8 @@ internal sealed class GenerationSaga : SagaStateMachineInstance
 
     public long? Seed { get; set; }
 
-    public Dictionary<string, string>? Options { get; set; }
+    /// <summary>The model's own settings, as JSON.</summary>
+    public string? Options { get; set; }
 
     /// <summary>The current attempt, from 1; it never falls, so that a late answer is always told apart.</summary>
     public int Attempt { get; set; }
@@ -63,10 +64,7 @@ internal sealed class GenerationSagaConfiguration : IEntityTypeConfiguration<Gen
         saga.Property(x => x.Width).HasColumnName("width");
         saga.Property(x => x.Height).HasColumnName("height");
         saga.Property(x => x.Seed).HasColumnName("seed");
-        saga.Property(x => x.Options)
-            .HasColumnName("options")
-            .HasColumnType("jsonb")
-            .HasConversion(x => GenerationOptionsJson.Write(x), x => GenerationOptionsJson.Read(x));
+        saga.Property(x => x.Options).HasColumnName("options").HasColumnType("jsonb");
         saga.Property(x => x.Attempt).HasColumnName("attempt");
         saga.Property(x => x.AttemptsFrom).HasColumnName("attempts_from");
         saga.Property(x => x.DueAt).HasColumnName("due_at");
@@ -77,13 +75,4 @@ internal sealed class GenerationSagaConfiguration : IEntityTypeConfiguration<Gen
         saga.Property(x => x.CreatedAt).HasColumnName("created_at");
         saga.Property(x => x.UpdatedAt).HasColumnName("updated_at");
     }
-}
-
-internal static class GenerationOptionsJson
-{
-    public static string? Write(Dictionary<string, string>? options) =>
-        options is null ? null : System.Text.Json.JsonSerializer.Serialize(options);
-
-    public static Dictionary<string, string>? Read(string? json) =>
-        json is null ? null : System.Text.Json.JsonSerializer.Deserialize<Dictionary<string, string>>(json);
 }

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Pipeline.Contracts.Generation;
+using Pipeline.Wire;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Tests.Harness;
@@ -98,13 +99,13 @@ public sealed class RenderPipeline : SlicePipeline
 
     internal async Task<T> AnswerAsync<T>(RenderImage message)
     {
-        var exchange = Wire.WireNames.ExchangeOf<T>();
+        var exchange = WireNames.ExchangeOf<T>();
         var told = await WaitForAsync(
             "select exchange || ' ' || convert_from(body, 'utf8') from pipeline.outbox where routing_key = $1::text",
             message.GenerationId
         );
         return told.StartsWith(exchange + " ", StringComparison.Ordinal)
-            ? JsonSerializer.Deserialize<T>(told[exchange.Length..], Wire.WireJson.Options)
+            ? JsonSerializer.Deserialize<T>(told[exchange.Length..], WireJson.Options)
                 ?? throw new InvalidOperationException(told)
             : throw new InvalidOperationException($"Not {exchange}: {told}");
     }
