@@ -32,6 +32,8 @@ public sealed partial class StyleTests
     {
         ["tests/System.Tests/Harness/Stack.cs"] = "UntilAsync",
         ["tests/Workers.Tests/Until.cs"] = "the same for the workers' tests",
+        ["tests/Workers.Tests/Harness/"] = "loops with a deadline",
+        ["tests/Workers.Tests/Rendering/"] = "loops with a deadline, and a stub that answers slowly",
         ["tests/Workers.Tests/Fetching/"] = "a stub that answers slowly",
         ["tests/Workers.Tests/Importing/"] = "loops with a deadline, and a stub that answers slowly",
         ["tests/Workers.Tests/Storage/ImageStoreConformance.cs"] = "a presigned URL has to expire",
