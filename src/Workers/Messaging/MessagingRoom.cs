@@ -15,6 +15,9 @@ internal static class MessagingRoom
 
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(30);
 
+    // What is not finished by then is cancelled, and has the rest of the time to give its message and its claims back.
+    private static readonly TimeSpan FinishLimit = TimeSpan.FromSeconds(20);
+
     /// <summary>Adds the bus with the slices' consumers.</summary>
     /// <param name="services">The host's services.</param>
     /// <param name="options">The broker.</param>
@@ -34,6 +37,7 @@ internal static class MessagingRoom
         {
             host.WaitUntilStarted = true; // The lanes connect to a bus that runs.
             host.StopTimeout = StopLimit;
+            host.ConsumerStopTimeout = FinishLimit;
         });
         services.AddMassTransit(bus =>
         {

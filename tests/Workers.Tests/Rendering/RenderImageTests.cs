@@ -96,34 +96,6 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
     }
 
     [Fact]
-    public async Task Too_many_requests_closes_the_gate_and_another_worker_does_not_even_ask()
-    {
-        await using var own = new OwnPipeline();
-        var limited = await own.StartAsync();
-        var model = limited.Script(
-            429,
-            """{"error":{"code":"rate_limit_exceeded","message":"Slow."}}""",
-            ("Retry-After", "600")
-        );
-        var (first, second) = (NewRender(model.Name), NewRender(model.Name));
-        var before = DateTimeOffset.UtcNow;
-
-        var told = await limited.RenderAsync<RenderPostponed>(first);
-        using var other = await limited.ReplaceWorkerAsync();
-        var toldByOther = await limited.RenderAsync<RenderPostponed>(second);
-
-        told.Until.ShouldBeInRange(before.AddSeconds(600), DateTimeOffset.UtcNow.AddSeconds(601));
-        told.Reason.ShouldBe("The provider answered 429 rate_limit_exceeded: Slow.");
-        toldByOther.Until.ShouldBeInRange(before.AddSeconds(600), told.Until);
-        toldByOther.Reason.ShouldBe(told.Reason);
-        model.Calls.ShouldBe(1);
-        (await limited.AskAsync(Leases, first.GenerationId)).ShouldBe("0");
-        (await limited.AskAsync(Attempt, first.GenerationId)).ShouldBeNull("the attempt is not spent");
-        (await limited.DeadLettersAsync()).ShouldBe(0u);
-        await other.StopAsync();
-    }
-
-    [Fact]
     public async Task Outages_close_the_gate_too()
     {
         var model = pipeline.Script(503, "");
@@ -300,18 +272,4 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
     }
 
     private Uri UrlOf(string model) => new(pipeline.ProviderUrl, $"/{model}/picture.png");
-
-    /// <summary>For the one test that ends its worker.</summary>
-    private sealed class OwnPipeline : IAsyncDisposable
-    {
-        private readonly RenderPipeline _pipeline = new();
-
-        public async Task<RenderPipeline> StartAsync()
-        {
-            await _pipeline.InitializeAsync();
-            return _pipeline;
-        }
-
-        public async ValueTask DisposeAsync() => await _pipeline.DisposeAsync();
-    }
 }

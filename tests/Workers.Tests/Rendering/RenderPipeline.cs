@@ -124,7 +124,7 @@ public sealed class RenderPipeline : SlicePipeline
     private protected override IEnumerable<KeyValuePair<string, string?>> Settings()
     {
         yield return new("Rendering:LeaseLength", LeaseLength.ToString());
-        yield return new("Rendering:AttemptTimeout", "00:00:30");
+        yield return new("Rendering:AttemptTimeout", "00:05:00");
         yield return new("Rendering:TurnPatience", "00:00:00.500");
         yield return new("Rendering:OutageThreshold", $"{OutageThreshold}");
         yield return new("Rendering:OutagePause", "00:05:00");
