@@ -16,8 +16,8 @@ namespace Pipeline.Workers.Rendering;
 
 /// <summary>Any server with OpenAI's image API (<c>POST {endpoint}/images/generations</c>), asked once for each call.</summary>
 /// <remarks>
-/// The package's typed answer drops the error's code and reads bodies of any length, so this uses its pipeline and reads
-/// the JSON itself.
+/// The package's typed answer drops the error's code and reads bodies of any length, so this uses its pipeline and
+/// reads the JSON itself.
 /// </remarks>
 internal sealed class OpenAIImageGenerator : IImageGenerator
 {
@@ -60,7 +60,7 @@ internal sealed class OpenAIImageGenerator : IImageGenerator
             ConnectTimeout = ConnectTimeout,
             PooledConnectionLifetime = ConnectionLifetime,
         };
-        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // The pipeline's NetworkTimeout bounds it.
+        _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan }; // NetworkTimeout bounds it.
         var settings = new OpenAIClientOptions
         {
             Transport = new HttpClientPipelineTransport(_http),

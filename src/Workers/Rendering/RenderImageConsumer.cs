@@ -8,7 +8,7 @@ namespace Pipeline.Workers.Rendering;
 /// <summary>Renders one attempt under a lease, and tells the saga how it ended.</summary>
 /// <remarks>
 /// A redelivered message finds the lease still alive, or the attempt ended, and is dropped: taking over is the sweep's
-/// business, which sees a lease that nobody renews. An object may be left without its row by a crash, never the reverse.
+/// business, which sees a lease that nobody renews. A crash may leave an object without its row, never the reverse.
 /// </remarks>
 internal sealed partial class RenderImageConsumer(
     RenderLeases leases,
@@ -68,7 +68,7 @@ internal sealed partial class RenderImageConsumer(
         }
         catch (Exception) when (cancellation.IsCancellationRequested)
         {
-            // The process stops. With this token MassTransit gives the message back, and another worker can begin at once.
+            // The process stops. With this token MassTransit gives the message back; another worker can begin at once.
             await ReleaseAsync(claim);
             throw new OperationCanceledException(cancellation);
         }

@@ -7,8 +7,8 @@ using Pipeline.Workers.Storage;
 namespace Pipeline.Workers.Rendering;
 
 /// <summary>
-/// Ends of attempts: the lease, the attempt's row, the object's row and the message to the saga go in one transaction, and
-/// only while the claim still holds.
+/// Ends of attempts: the lease, the attempt's row, the object's row and the message to the saga go in one transaction,
+/// and only while the claim still holds.
 /// </summary>
 internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worker, TimeProvider clock)
 {

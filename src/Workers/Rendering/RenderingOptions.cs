@@ -22,7 +22,7 @@ internal sealed class RenderingOptions
     /// <value>1 second to 1 hour; default 20 s: how long "too many requests" closes a gate that names no time.</value>
     public TimeSpan GatePause { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <value>2 to 1,000; default 5: outages of one provider within 2 minutes, at least half of its calls, that close its gate.</value>
+    /// <value>2 to 1,000; default 5: calls within 2 minutes of which half have to fail to close the gate.</value>
     public int OutageThreshold { get; init; } = 5;
 
     /// <value>1 second to 1 hour; default 30 s: how long an outage closes the gate.</value>

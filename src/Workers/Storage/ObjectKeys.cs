@@ -5,7 +5,8 @@ namespace Pipeline.Workers.Storage;
 
 /// <summary>
 /// The only kinds of key that the pipeline writes: <c>projects/{projectId}/{imageId}/{sha256}.{ext}</c>,
-/// <c>generated/{generationId}/{sha256}.{ext}</c> and <c>uploads/{id}</c>. Made of ids and hexadecimal digits alone, so nothing from outside becomes part of a key.
+/// <c>generated/{generationId}/{sha256}.{ext}</c> and <c>uploads/{id}</c>. Made of ids and hexadecimal digits alone, so
+/// nothing from outside becomes part of a key.
 /// </summary>
 internal static class ObjectKeys
 {

@@ -6,6 +6,8 @@ using Pipeline.Contracts.Storyboards;
 using Pipeline.Wire;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Models;
+using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
 using Shouldly;
 using Xunit;
@@ -16,7 +18,7 @@ namespace Pipeline.Workers.Tests.Architecture;
 public sealed partial class DocumentationTests
 {
     // Said by name in the text, or made up from others.
-    private static readonly string[] NoSettings = ["IsPlainHttp", "ImageLimits"];
+    private static readonly string[] NoSettings = ["IsPlainHttp", "ImageLimits", "FetchLimits"];
 
     [Fact]
     public void Every_message_is_described_with_an_example_that_reads_as_it()
@@ -48,6 +50,8 @@ public sealed partial class DocumentationTests
             (LaneOptions.Section, typeof(LaneOptions)),
             (ImportingOptions.Section, typeof(ImportingOptions)),
             (StorageOptions.Section, typeof(StorageOptions)),
+            (RenderingOptions.Section, typeof(RenderingOptions)),
+            ($"{ModelOptions.Section}__NAME", typeof(ModelOptions)),
         ];
 
         foreach (var (section, options) in sections)

@@ -19,8 +19,8 @@ using Xunit;
 namespace Pipeline.Workers.Tests.Harness;
 
 /// <summary>
-/// One slice on the real servers: a virtual host and a database of the test's own, the S3 server's bucket, and a host of
-/// the rooms and this slice alone. The outbox is not relayed, so that a test can see what is in it.
+/// One slice on the real servers: a virtual host and a database of the test's own, the S3 server's bucket, and a host
+/// of the rooms and this slice alone. The outbox is not relayed, so that a test can see what is in it.
 /// </summary>
 public abstract class SlicePipeline : IAsyncLifetime
 {
