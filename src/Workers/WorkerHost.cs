@@ -13,6 +13,8 @@ namespace Pipeline.Workers;
 /// <summary>The whole object graph of a worker process: the rooms, then the slices.</summary>
 internal static class WorkerHost
 {
+    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
+
     public static IHost Build()
     {
         var builder = Host.CreateApplicationBuilder();
@@ -30,6 +32,8 @@ internal static class WorkerHost
         builder.Logging.AddFilter("Npgsql", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.None);
+        // Lanes drain first, then renders are given back; the host must not cut either short.
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownLimit);
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(worker);
         builder.Services.AddPersistence(configuration, worker);

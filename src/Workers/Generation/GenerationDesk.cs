@@ -133,7 +133,8 @@ internal sealed class GenerationDesk(
     public void Postpone(BehaviorContext<GenerationSaga, RenderPostponed> context)
     {
         context.Saga.FailureReason = context.Message.Reason;
-        context.Saga.DueAt = context.Message.Until;
+        // Not all at once when the gate opens.
+        context.Saga.DueAt = context.Message.Until + options.BackoffFirst * Random.Shared.NextDouble();
         Touch(context);
     }
 

@@ -5,6 +5,8 @@ internal sealed class LaneOptions
 {
     public const string Section = "Lanes";
 
+    private static readonly TimeSpan DrainLimitLast = TimeSpan.FromSeconds(15);
+
     /// <value>
     /// 1 to 99; default 8. More lanes let more projects move side by side; one lane is worked by one process at a time.
     /// Every worker must have the same count. Changing it is a drain-and-switch (docs/operations.md).
@@ -23,7 +25,7 @@ internal sealed class LaneOptions
     /// <value>Default 1 s; several renewals must fit into a lease.</value>
     public TimeSpan RenewEvery { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <value>Default 10 s: how long a lane may finish what it has at hand when it is handed over.</value>
+    /// <value>Default 10 s, up to 15 s: how long a lane may finish what it has at hand when it is handed over.</value>
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <value>Bytes of one message's body; default 1 MiB, which holds 1,000 scenes with prompts of 1,000 characters.</value>
@@ -37,7 +39,11 @@ internal sealed class LaneOptions
         Require(BatchLimit is >= 1 and <= 2000, $"{Section}__BatchLimit must be 1 to 2000");
         Require(RenewEvery > TimeSpan.Zero, $"{Section}__RenewEvery must be positive");
         Require(LeaseLength >= 3 * RenewEvery, $"{Section}__LeaseLength must be at least three times RenewEvery");
-        Require(DrainLimit > TimeSpan.Zero, $"{Section}__DrainLimit must be positive");
+        // Past 20 s MassTransit cancels deliveries one by one, and the broker would return them out of order.
+        Require(
+            DrainLimit > TimeSpan.Zero && DrainLimit <= DrainLimitLast,
+            $"{Section}__DrainLimit must be up to 15 s"
+        );
         Require(BodySizeLimitBytes >= 1024, $"{Section}__BodySizeLimitBytes must be at least 1024");
     }
 
