@@ -59,10 +59,12 @@ public abstract class SlicePipeline : IAsyncLifetime
         await using (var db = await contexts.CreateDbContextAsync())
             await PersistenceRoom.MigrateAsync(db, default);
         await Store.EnsureBucketAsync(default);
-        await _host.StartAsync();
 
         _broker = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
         _channel = await _broker.CreateChannelAsync(new CreateChannelOptions(true, true));
+        foreach (var queue in _host.Services.GetServices<WorkQueue>())
+            await QueueTopology.DeclareAsync(_channel, queue, default);
+        await _host.StartAsync();
     }
 
     public virtual async Task DisposeAsync()
@@ -106,10 +108,11 @@ public abstract class SlicePipeline : IAsyncLifetime
         throw new TimeoutException($"No answer to: {sql}");
     }
 
-    internal async Task<string?> AskAsync(string sql, Guid id)
+    internal async Task<string?> AskAsync(string sql, params object[] parameters)
     {
         await using var command = Database.CreateCommand(sql);
-        command.Parameters.AddWithValue(id);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
         return await command.ExecuteScalarAsync() is { } answer and not DBNull ? answer.ToString() : null;
     }
 
