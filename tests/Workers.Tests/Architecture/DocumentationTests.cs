@@ -4,8 +4,11 @@ using System.Text.RegularExpressions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Wire;
+using Pipeline.Workers.Generation;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Models;
+using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
@@ -55,8 +58,8 @@ public sealed partial class DocumentationTests
         ];
 
         foreach (var (section, options) in sections)
-        foreach (var setting in options.GetProperties().Select(x => x.Name).Except(NoSettings, StringComparer.Ordinal))
-            table.ShouldContain($"`{section}__{setting}`");
+        foreach (var setting in options.GetProperties().Where(x => x.GetSetMethod() is not null)) // Others are computed.
+            table.ShouldContain($"`{section}__{setting.Name}`");
     }
 
     [Fact]
@@ -124,7 +127,7 @@ public sealed partial class DocumentationTests
 
         var help = await HelpAsync();
 
-        verbs.Count.ShouldBe(8);
+        verbs.Count.ShouldBe(15);
         foreach (var verb in verbs)
             help.ShouldContain($"\n  {verb} ");
     }
