@@ -9,8 +9,6 @@ using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Rendering;
-using Pipeline.Workers.Models;
-using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
 using Shouldly;
 using Xunit;
@@ -20,9 +18,6 @@ namespace Pipeline.Workers.Tests.Architecture;
 /// <summary>What the pages say of commands, settings, messages and files is so.</summary>
 public sealed partial class DocumentationTests
 {
-    // Said by name in the text, or made up from others.
-    private static readonly string[] NoSettings = ["IsPlainHttp", "ImageLimits", "FetchLimits"];
-
     [Fact]
     public void Every_message_is_described_with_an_example_that_reads_as_it()
     {
@@ -53,12 +48,13 @@ public sealed partial class DocumentationTests
             (LaneOptions.Section, typeof(LaneOptions)),
             (ImportingOptions.Section, typeof(ImportingOptions)),
             (StorageOptions.Section, typeof(StorageOptions)),
+            (GenerationOptions.Section, typeof(GenerationOptions)),
             (RenderingOptions.Section, typeof(RenderingOptions)),
             ($"{ModelOptions.Section}__NAME", typeof(ModelOptions)),
         ];
 
         foreach (var (section, options) in sections)
-        foreach (var setting in options.GetProperties().Where(x => x.GetSetMethod() is not null)) // Others are computed.
+        foreach (var setting in options.GetProperties().Where(x => x.CanWrite)) // Others are computed.
             table.ShouldContain($"`{section}__{setting.Name}`");
     }
 

@@ -22,38 +22,41 @@ public sealed partial class GenerationTableTests
     {
         var handled = States().SelectMany(x => _machine.NextEvents(x).Select(e => $"{x.Name} {e.Name}"));
 
-        Rows().Select(x => $"{x.State} {x.Event}").ShouldBe(handled, ignoreOrder: true);
+        Rows()
+            .Select(x => $"{x.State} {x.Event}")
+            .Order(StringComparer.Ordinal)
+            .ShouldBe(handled.Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void Every_state_knows_what_to_do_with_every_event()
     {
-        var all = _machine.Events.Where(x => x.Name.IndexOf('.', StringComparison.Ordinal) < 0).Select(x => x.Name);
         var own = typeof(GenerationStateMachine)
             .GetProperties()
             .Where(x => typeof(Event).IsAssignableFrom(x.PropertyType))
             .Select(x => x.Name)
             .ToArray();
 
-        own.Except(all, StringComparer.Ordinal).ShouldBeEmpty();
+        own.Length.ShouldBeGreaterThan(0);
         foreach (var state in States().Where(x => x.Name != NoInstance))
             _machine
                 .NextEvents(state)
                 .Select(x => x.Name)
                 .Intersect(own, StringComparer.Ordinal)
-                .ShouldBe(own, ignoreOrder: true, state.Name);
+                .Order(StringComparer.Ordinal)
+                .ShouldBe(own.Order(StringComparer.Ordinal), state.Name);
     }
 
     [Fact]
     public void States_that_the_table_leads_to_exist()
     {
-        var states = States().Select(x => x.Name).ToHashSet(StringComparer.Ordinal);
+        var states = States().Select(x => x.Name).ToArray();
 
         foreach (var (state, _, next) in Rows())
         {
-            states.ShouldContain(state);
+            states.ShouldContain(x => x == state);
             foreach (Match name in StateName().Matches(next))
-                states.ShouldContain(name.Groups["state"].Value);
+                states.ShouldContain(x => x == name.Groups["state"].Value);
         }
     }
 
