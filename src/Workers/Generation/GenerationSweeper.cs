@@ -10,7 +10,7 @@ namespace Pipeline.Workers.Generation;
 /// that nothing has touched for too long, pictures that have their end in the lane, storyboards that are done.
 /// </summary>
 /// <remarks>
-/// Runs in every process. It changes no saga: it sends what it has seen, with the attempt it saw, and the saga compares.
+/// Runs in every process. It changes no saga: it sends what it saw, with the attempt it saw, and the saga compares.
 /// A row is claimed by the sweep that sees it, so that a message goes out once and not once a process.
 /// </remarks>
 internal sealed partial class GenerationSweeper(

@@ -18,7 +18,7 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
     private readonly ConsumeContext<TMessage> _message = message;
 
     /// <summary>
-    /// Waits for every earlier message of this saga, then loads it. The lock is on the id and not on the row, so that it
+    /// Waits for every earlier message of this saga, then loads it. The lock is on the id and not on the row, so it
     /// also serialises the messages that would create the row: none of them can meet a duplicate key.
     /// </summary>
     public async Task<SagaConsumeContext<TSaga, TMessage>> Load(Guid correlationId)
