@@ -194,11 +194,3 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         correlation.OnMissingInstance(missing => missing.ExecuteAsync(refuse)); // A person asked, and gets an answer.
     }
 }
-
-/// <summary>The values of <see cref="RenderFailed.Kind"/>.</summary>
-internal static class RenderFailureKinds
-{
-    public const string Transient = "transient";
-    public const string Permanent = "permanent";
-    public const string Moderation = "moderation";
-}
