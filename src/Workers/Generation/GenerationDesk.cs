@@ -1,5 +1,6 @@
 using System.Text.Json;
 using MassTransit;
+using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Importing;
@@ -101,11 +102,13 @@ internal sealed class GenerationDesk(
         Touch(context);
     }
 
-    public void RememberLostLease(BehaviorContext<GenerationSaga, RenderLeaseExpired> context)
+    public async Task RememberLostLeaseAsync(BehaviorContext<GenerationSaga, RenderLeaseExpired> context)
     {
+        const string Reason = "The worker of the attempt stopped renewing its lease.";
         context.Saga.FailureKind = RenderFailureKinds.Transient;
-        context.Saga.FailureReason = "The worker of the attempt stopped renewing its lease.";
+        context.Saga.FailureReason = Reason;
         Touch(context);
+        await CloseAttemptAsync(context, "lost", Reason);
     }
 
     public bool MayTryAgain<T>(BehaviorContext<GenerationSaga, T> context)
@@ -190,7 +193,7 @@ internal sealed class GenerationDesk(
         where T : class => EndAsync(context, Outcomes.Failed, context.Saga.FailureReason!, context.Saga.FailureKind);
 
     /// <summary>Ends every open request, each with its receipt and its event.</summary>
-    public Task EndAsync<T>(
+    public async Task EndAsync<T>(
         BehaviorContext<GenerationSaga, T> context,
         string outcome,
         string reason,
@@ -202,7 +205,8 @@ internal sealed class GenerationDesk(
         context.Saga.FailureKind = kind ?? context.Saga.FailureKind;
         context.Saga.FailureReason = reason;
         Touch(context);
-        return targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
+        await CloseAttemptAsync(context, "cancelled", reason);
+        await targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
     }
 
     public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
@@ -240,6 +244,25 @@ internal sealed class GenerationDesk(
             "generationId: there is no such generation.",
             context.CancellationToken
         );
+
+    /// <summary>
+    /// Whoever renders the attempt loses the lease and stops; whoever would begin it finds that it has ended. One that
+    /// ended by itself keeps its end.
+    /// </summary>
+    private async Task CloseAttemptAsync<T>(BehaviorContext<GenerationSaga, T> context, string outcome, string reason)
+        where T : class
+    {
+        var (id, attempt) = (context.Saga.CorrelationId, context.Saga.Attempt);
+        await Db(context)
+            .Database.ExecuteSqlAsync(
+                $"""
+                with ended as (delete from pipeline.generation_leases where generation_id = {id})
+                insert into pipeline.generation_attempts (generation_id, attempt, outcome, reason, ended_at)
+                values ({id}, {attempt}, {outcome}, {reason}, {clock.GetUtcNow()}) on conflict do nothing
+                """,
+                context.CancellationToken
+            );
+    }
 
     private static PipelineDbContext Db<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class => context.GetPayload<PipelineDbContext>();

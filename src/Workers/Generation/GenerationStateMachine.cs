@@ -72,7 +72,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
                 ),
             When(LeaseExpired, x => IsCurrent(x, x.Message.Attempt))
-                .Then(desk.RememberLostLease)
+                .ThenAsync(desk.RememberLostLeaseAsync)
                 .IfElse(
                     desk.MayTryAgain,
                     retry => retry.ThenAsync(desk.RenderNextAsync),

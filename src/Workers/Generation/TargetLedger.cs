@@ -127,11 +127,6 @@ internal sealed class TargetLedger(TimeProvider clock)
         CancellationToken cancellation
     )
     {
-        // Whoever renders it still loses the lease, and stops: nobody wants the picture any more.
-        await db.Database.ExecuteSqlAsync(
-            $"delete from pipeline.generation_leases where generation_id = {saga.CorrelationId}",
-            cancellation
-        );
         foreach (var target in await Open(db, saga.CorrelationId).ToListAsync(cancellation))
         {
             var announcement = Ended(saga, target, outcome, reason);

@@ -124,6 +124,10 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
         await pipeline.UntilAsync(id, "Cancelled", 1);
         (await ReceiptAsync(request.CommandId)).ShouldBe("superseded: The generation was cancelled.");
+        // A worker that has not begun the attempt yet finds it ended, and calls no provider.
+        (
+            await pipeline.AskAsync("select outcome from pipeline.generation_attempts where generation_id = $1", id)
+        ).ShouldBe("cancelled");
 
         var retry = new RetryGeneration(Guid.NewGuid(), id);
         await pipeline.SendAsync(retry);
