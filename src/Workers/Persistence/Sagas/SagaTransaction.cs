@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using MassTransit;
 using MassTransit.Context;
 using MassTransit.Saga;
@@ -23,7 +22,10 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
     /// </summary>
     public async Task<SagaConsumeContext<TSaga, TMessage>> Load(Guid correlationId)
     {
-        await db.Database.ExecuteSqlAsync($"select pg_advisory_xact_lock({LockOf(correlationId)})", CancellationToken);
+        await db.Database.ExecuteSqlAsync(
+            $"select pg_advisory_xact_lock({SagaLock.Of(correlationId)})",
+            CancellationToken
+        );
         var saga = await db.Set<TSaga>().SingleOrDefaultAsync(x => x.CorrelationId == correlationId, CancellationToken);
         return saga is null ? null! : await Track(saga, SagaConsumeContextMode.Load);
     }
@@ -64,12 +66,4 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
 
     private Task<SagaConsumeContext<TSaga, TMessage>> Track(TSaga saga, SagaConsumeContextMode mode) =>
         sagas.CreateSagaConsumeContext(db, _message, saga, mode);
-
-    // Half of a UUID's bits: two sagas that share them wait for each other now and then, and nothing else.
-    private static long LockOf(Guid correlationId)
-    {
-        Span<byte> bytes = stackalloc byte[16];
-        correlationId.TryWriteBytes(bytes);
-        return BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
-    }
 }
