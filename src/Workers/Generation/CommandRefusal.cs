@@ -10,11 +10,10 @@ using Pipeline.Workers.Projects;
 namespace Pipeline.Workers.Generation;
 
 /// <summary>Ends a command that needs no saga: with its receipt and its events, in one transaction.</summary>
-internal sealed class CommandRefusal(TimeProvider clock)
+internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock)
 {
     /// <summary>Rejects a command that breaks a rule; one that has its receipt is answered the same again.</summary>
     public Task RefuseAsync(
-        NpgsqlDataSource source,
         Guid commandId,
         Guid projectId,
         string command,
@@ -26,7 +25,6 @@ internal sealed class CommandRefusal(TimeProvider clock)
         var told = new CommandRejected(commandId, projectId, command, reason, clock.GetUtcNow());
         var announcement = Announcement.Of(commandId, told);
         return EndAsync(
-            source,
             commandId,
             projectId,
             command,
@@ -40,7 +38,6 @@ internal sealed class CommandRefusal(TimeProvider clock)
 
     /// <summary>Writes a receipt and queues what follows from it.</summary>
     public async Task EndAsync(
-        NpgsqlDataSource source,
         Guid commandId,
         Guid projectId,
         string command,
@@ -63,7 +60,7 @@ internal sealed class CommandRefusal(TimeProvider clock)
             Reason = reason,
             Replays = 0,
             Announcements = Announcement.Write(announcements),
-            At = new DateTimeOffset(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero),
+            At = clock.GetDatabaseNow(),
         };
         if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
         {
@@ -80,18 +77,17 @@ internal sealed class CommandRefusal(TimeProvider clock)
             }
         }
 
+        // Requests of a storyboard are commands and must reach their queue; events may have no listener.
         await Outbox.AppendAsync(
             connection,
             transaction,
             [
-                .. announcements.Select(x => new WireMessage(
-                    x.Exchange,
-                    WireNames.RoutingKeyOf(projectId),
-                    x.MessageId,
-                    x.Body,
-                    // Requests of a storyboard are commands and must reach their queue; events may have no listener.
-                    Mandatory: x.Exchange == WireNames.ExchangeOf<Contracts.Generation.GenerateImage>()
-                )),
+                .. announcements.Select(x =>
+                    x.ToWire(
+                        projectId,
+                        mandatory: x.Exchange == WireNames.ExchangeOf<Contracts.Generation.GenerateImage>()
+                    )
+                ),
             ],
             cancellation
         );

@@ -1,5 +1,4 @@
 using MassTransit;
-using Npgsql;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Models;
@@ -13,7 +12,6 @@ namespace Pipeline.Workers.Generation;
 /// confirmed the saga's. A crash in between sends that message twice, which the saga knows.
 /// </remarks>
 internal sealed class GenerateImageConsumer(
-    NpgsqlDataSource source,
     ModelCatalog models,
     ConfirmedPublisher publisher,
     CommandRefusal refusal,
@@ -33,7 +31,6 @@ internal sealed class GenerateImageConsumer(
             var content = WireJson.Write(request);
             var name = WireNames.ExchangeOf<GenerateImage>();
             await refusal.RefuseAsync(
-                source,
                 request.CommandId,
                 request.ProjectId,
                 name,

@@ -50,7 +50,6 @@ internal sealed class GenerateStoryboardConsumer(
         if (Refuse(command, scenes, requests) is { } rule)
         {
             await refusal.RefuseAsync(
-                source,
                 command.CommandId,
                 command.ProjectId,
                 name,
@@ -66,7 +65,6 @@ internal sealed class GenerateStoryboardConsumer(
             .Select(x => new Announcement(WireNames.ExchangeOf<GenerateImage>(), x.CommandId, WireJson.Write(x)))
             .ToArray();
         await refusal.EndAsync(
-            source,
             command.CommandId,
             command.ProjectId,
             name,

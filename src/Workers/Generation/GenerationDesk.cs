@@ -1,7 +1,6 @@
 using System.Text.Json;
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
-using Npgsql;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
@@ -18,7 +17,6 @@ internal sealed class GenerationDesk(
     GenerationOptions options,
     TargetLedger targets,
     CommandRefusal refusal,
-    NpgsqlDataSource source,
     TimeProvider clock
 )
 {
@@ -236,7 +234,6 @@ internal sealed class GenerationDesk(
     public Task RefuseUnknownAsync<T>(ConsumeContext<T> context, Guid commandId)
         where T : class =>
         refusal.RefuseAsync(
-            source,
             commandId,
             Guid.Empty,
             WireNames.ExchangeOf<T>(),

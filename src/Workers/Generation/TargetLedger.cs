@@ -247,19 +247,7 @@ internal sealed class TargetLedger(TimeProvider clock)
         Guid projectId,
         IReadOnlyList<Announcement> announcements,
         CancellationToken cancellation
-    ) =>
-        db.AppendAsync(
-            [
-                .. announcements.Select(x => new WireMessage(
-                    x.Exchange,
-                    WireNames.RoutingKeyOf(projectId),
-                    x.MessageId,
-                    x.Body,
-                    Mandatory: false
-                )),
-            ],
-            cancellation
-        );
+    ) => db.AppendAsync([.. announcements.Select(x => x.ToWire(projectId))], cancellation);
 
-    private DateTimeOffset Now() => new(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero);
+    private DateTimeOffset Now() => clock.GetDatabaseNow();
 }

@@ -75,7 +75,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
     }
 
     /// <summary>The time, in the microseconds that the database keeps, so that receipt and event agree.</summary>
-    public DateTimeOffset Now() => new(clock.GetUtcNow().Ticks / 10 * 10, TimeSpan.Zero);
+    public DateTimeOffset Now() => clock.GetDatabaseNow();
 
     private static Receipt ReceiptOf(ImportDecision decision) =>
         new()
@@ -94,12 +94,8 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
     // The save is a command and must reach a lane; events may have no listener.
     private static WireMessage[] Messages(ImportRequest request, IReadOnlyList<Announcement> announcements) =>
         [
-            .. announcements.Select(x => new WireMessage(
-                x.Exchange,
-                WireNames.RoutingKeyOf(request.Command.ProjectId),
-                x.MessageId,
-                x.Body,
-                Mandatory: x.Exchange == WireNames.ExchangeOf<SaveImage>()
-            )),
+            .. announcements.Select(x =>
+                x.ToWire(request.Command.ProjectId, mandatory: x.Exchange == WireNames.ExchangeOf<SaveImage>())
+            ),
         ];
 }

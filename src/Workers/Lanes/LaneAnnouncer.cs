@@ -34,11 +34,5 @@ internal sealed class LaneAnnouncer(ConfirmedPublisher publisher, ILogger<LaneAn
     }
 
     private static IEnumerable<WireMessage> Messages(LaneReceipt receipt) =>
-        receipt.Announcements.Select(x => new WireMessage(
-            x.Exchange,
-            WireNames.RoutingKeyOf(receipt.Entry.ProjectId),
-            x.MessageId,
-            x.Body,
-            Mandatory: false
-        ));
+        receipt.Announcements.Select(x => x.ToWire(receipt.Entry.ProjectId));
 }

@@ -39,6 +39,12 @@ internal sealed record Announcement(string Exchange, Guid MessageId, byte[] Body
         return new Announcement(exchange, NameBasedGuid.Create(commandId, exchange + part), WireJson.Write(message));
     }
 
+    /// <summary>The message as it goes out, under the project's routing key.</summary>
+    /// <param name="projectId">The command's project.</param>
+    /// <param name="mandatory">True for a command that follows from this one; events may have no listener.</param>
+    public WireMessage ToWire(Guid projectId, bool mandatory = false) =>
+        new(Exchange, WireNames.RoutingKeyOf(projectId), MessageId, Body, mandatory);
+
     /// <summary>The <c>announcements</c> column: <c>[{"exchange":…,"messageId":…,"body":{…}}]</c>.</summary>
     public static string Write(IReadOnlyList<Announcement> announcements)
     {

@@ -2,6 +2,7 @@ using System.Text;
 using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Lanes;
 
@@ -61,7 +62,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
 
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var database = await connection.BeginTransactionAsync(cancellation);
-        var transaction = new LaneTransaction(connection, database, ToMicroseconds(clock.GetUtcNow()));
+        var transaction = new LaneTransaction(connection, database, clock.GetDatabaseNow());
 
         var known = await LockAsync(transaction, batch, cancellation);
         foreach (var run in Runs(transaction, batch, known))
@@ -84,7 +85,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var database = await connection.BeginTransactionAsync(cancellation);
-        var transaction = new LaneTransaction(connection, database, ToMicroseconds(clock.GetUtcNow()));
+        var transaction = new LaneTransaction(connection, database, clock.GetDatabaseNow());
         (string, object[]) locks = (LockSql, [new[] { entry.ProjectId }]);
         (string, object[]) receipts = (ReceiptsSql, [new[] { entry.CommandId }]);
         var known = await ReadKnownAsync(transaction, locks, receipts, [entry], cancellation);
@@ -96,8 +97,6 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
         await transaction.FlushAsync(cancellation);
         await database.CommitAsync(cancellation);
     }
-
-    private static DateTimeOffset ToMicroseconds(DateTimeOffset time) => new(time.Ticks / 10 * 10, TimeSpan.Zero);
 
     /// <summary>Locks the projects in the order of their ids, so that two batches never wait for each other in a circle.</summary>
     private static async Task<Dictionary<Guid, Known>> LockAsync(

@@ -44,11 +44,6 @@ internal sealed partial class WaitingObjectSweeper(
         where id = $1 and not object_seen
         """;
 
-    private const string RecordSql = """
-        insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
-        values ($1, $2, $3, $4, $5, now()) on conflict do nothing
-        """;
-
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(SweepEvery, clock);
@@ -109,13 +104,7 @@ internal sealed partial class WaitingObjectSweeper(
 
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using var record = new NpgsqlCommand(RecordSql, connection, transaction);
-        record.Parameters.AddWithValue(stored.Key);
-        record.Parameters.AddWithValue(stored.Size);
-        record.Parameters.AddWithValue(stored.ETag);
-        record.Parameters.AddWithValue((object?)stored.ContentType ?? DBNull.Value);
-        record.Parameters.AddWithValue(stored.LastModified.ToUniversalTime());
-        await record.ExecuteNonQueryAsync(cancellation);
+        await ObjectCatalog.RecordAsync(connection, transaction, stored, clock.GetUtcNow(), cancellation);
 
         // The same object is the same command, however often it is looked for.
         var commandId = NameBasedGuid.Create(waiting.ImageId, $"confirm-object {waiting.ObjectKey}");
