@@ -31,13 +31,14 @@ public sealed class BadInputTests : Stack
         await UntilReceiptsAsync(2);
         (await ReceiptAsync(byId.CommandId)).ShouldBe("target-missing: Kept out of sight until there is the scene.");
         (await ReceiptAsync(byIndex.CommandId)).ShouldBe("target-missing: Kept out of sight until there is the scene.");
-        (await MessagesAsync(unplaced)).ShouldBe(2u);
+        // A receipt is there before its announcement: the one commits first, the other follows.
+        await UntilAsync("both are announced", async () => await MessagesAsync(unplaced) == 2);
         (await MessagesAsync(saved)).ShouldBe(0u);
 
         await publisher.PublishAsync(Commands.Storyboard(projectId, 3).ToWire(), CancellationToken.None);
         await UntilReceiptsAsync(3);
         (await ImagesShownAsync(projectId)).ShouldBe(["scene-1", "scene-2"]);
-        (await MessagesAsync(saved)).ShouldBe(2u);
+        await UntilAsync("both are announced as saved", async () => await MessagesAsync(saved) == 2);
 
         // A storyboard without the scene hides its picture, and one with it shows it again.
         await publisher.PublishAsync(Commands.Storyboard(projectId, 1).ToWire(), CancellationToken.None);
