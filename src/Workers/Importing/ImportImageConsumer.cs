@@ -2,9 +2,9 @@ using System.Security.Cryptography;
 using MassTransit;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Saving;
+using Pipeline.Formats;
 using Pipeline.Wire;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Imaging;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.Options;
+using Pipeline.Formats;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Imaging;
 
 namespace Pipeline.Workers.Importing;
 

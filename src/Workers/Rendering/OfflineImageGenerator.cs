@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using Pipeline.Contracts.Generation;
+using Pipeline.Formats;
 using Pipeline.Workers.Imaging;
 
 namespace Pipeline.Workers.Rendering;

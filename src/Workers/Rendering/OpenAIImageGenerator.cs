@@ -7,8 +7,8 @@ using Microsoft.Extensions.AI;
 using OpenAI;
 using OpenAI.Images;
 using Pipeline.Contracts.Generation;
+using Pipeline.Formats;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Imaging;
 using Pipeline.Workers.Models;
 using ImageGenerationOptions = Microsoft.Extensions.AI.ImageGenerationOptions;
 

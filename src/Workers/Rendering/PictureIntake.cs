@@ -1,7 +1,7 @@
 using Microsoft.Extensions.AI;
 using Pipeline.Contracts.Generation;
+using Pipeline.Formats;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Imaging;
 
 namespace Pipeline.Workers.Rendering;
 

@@ -1,4 +1,4 @@
-using Pipeline.Workers.Imaging;
+using Pipeline.Formats;
 
 namespace Pipeline.Workers.Rendering;
 

@@ -31,9 +31,10 @@ public sealed partial class LayeringTests
     private static readonly Dictionary<string, string[]> Projects = new(StringComparer.Ordinal)
     {
         ["Contracts"] = [],
+        ["Formats"] = [],
         ["Wire"] = ["Contracts"],
-        ["Workers"] = ["Contracts", "Wire"],
-        ["Publisher"] = ["Contracts", "Wire"],
+        ["Workers"] = ["Contracts", "Formats", "Wire"],
+        ["Publisher"] = ["Contracts", "Formats", "Wire"],
     };
 
     // Everybody else publishes through ConfirmedPublisher and consumes through MassTransit.
@@ -82,11 +83,13 @@ public sealed partial class LayeringTests
         folders.ShouldBe(Projects.Keys, StringComparer.Ordinal, ignoreOrder: true);
     }
 
-    [Fact]
-    public void Contracts_depend_on_nothing_at_all()
+    [Theory]
+    [InlineData("Contracts")]
+    [InlineData("Formats")]
+    public void Contracts_and_formats_depend_on_nothing_at_all(string project)
     {
-        References("Contracts", "PackageReference").ShouldBeEmpty();
-        References("Contracts", "FrameworkReference").ShouldBeEmpty();
+        References(project, "PackageReference").ShouldBeEmpty();
+        References(project, "FrameworkReference").ShouldBeEmpty();
     }
 
     [Fact]

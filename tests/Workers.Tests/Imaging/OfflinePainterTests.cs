@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
+using Pipeline.Formats;
 using Pipeline.Workers.Imaging;
 using Shouldly;
 using Xunit;

@@ -5,8 +5,8 @@ using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
 using Pipeline.Workers.Storage;
+using Pipeline.Workers.Tests.Formats;
 using Pipeline.Workers.Tests.Harness;
-using Pipeline.Workers.Tests.Imaging;
 using Shouldly;
 using Xunit;
 

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Pipeline.Contracts.Generation;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Storage;
-using Pipeline.Workers.Tests.Imaging;
+using Pipeline.Workers.Tests.Formats;
 using Shouldly;
 using Xunit;
 using static Pipeline.Workers.Tests.Rendering.RenderPipeline;

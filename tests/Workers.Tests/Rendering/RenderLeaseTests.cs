@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Pipeline.Contracts.Generation;
-using Pipeline.Workers.Tests.Imaging;
+using Pipeline.Workers.Tests.Formats;
 using Shouldly;
 using Xunit;
 using static Pipeline.Workers.Tests.Rendering.RenderPipeline;

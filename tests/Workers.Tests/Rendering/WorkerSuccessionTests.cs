@@ -2,7 +2,7 @@ using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Hosting;
 using Pipeline.Contracts.Generation;
-using Pipeline.Workers.Tests.Imaging;
+using Pipeline.Workers.Tests.Formats;
 using Shouldly;
 using Xunit;
 using static Pipeline.Workers.Tests.Rendering.RenderPipeline;

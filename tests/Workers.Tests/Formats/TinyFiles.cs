@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
-using Pipeline.Workers.Imaging;
+using Pipeline.Formats;
 
-namespace Pipeline.Workers.Tests.Imaging;
+namespace Pipeline.Workers.Tests.Formats;
 
 /// <summary>The smallest files of each format, built byte by byte from the specifications.</summary>
 internal static class TinyFiles

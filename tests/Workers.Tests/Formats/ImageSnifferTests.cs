@@ -1,9 +1,9 @@
 using System.Text;
-using Pipeline.Workers.Imaging;
+using Pipeline.Formats;
 using Shouldly;
 using Xunit;
 
-namespace Pipeline.Workers.Tests.Imaging;
+namespace Pipeline.Workers.Tests.Formats;
 
 public sealed class ImageSnifferTests
 {

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>Walks a JPEG's segments and scans to its end marker (ITU-T T.81, annex B).</summary>
 internal static class JpegHeader

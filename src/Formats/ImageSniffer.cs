@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>
 /// Tells what a file is from its bytes alone: format, size in pixels, and whether its structure is whole. Decodes no

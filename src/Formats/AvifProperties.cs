@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>Finds the primary item's <c>ispe</c> property through <c>pitm</c> and <c>ipma</c> (ISO/IEC 23008-12, section 9).</summary>
 internal static class AvifProperties

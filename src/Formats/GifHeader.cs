@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>Walks a GIF's blocks to its trailer (GIF89a specification, sections 17 to 27).</summary>
 internal static class GifHeader

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>Walks a PNG's chunks (W3C PNG specification, third edition, sections 5 and 11), APNG included.</summary>
 internal static class PngHeader

@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>What looking at some bytes has shown: <see cref="ImageFacts"/> or an <see cref="ImageRefusal"/>.</summary>
 internal abstract record ImageVerdict;

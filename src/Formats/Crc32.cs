@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>The CRC that PNG uses (W3C PNG specification, annex D): reflected, polynomial 0x04C11DB7.</summary>
 internal static class Crc32

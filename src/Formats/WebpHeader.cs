@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>Walks a WebP's chunks: lossy, lossless and extended (RFC 9649, section 2).</summary>
 internal static class WebpHeader

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace Pipeline.Workers.Imaging;
+namespace Pipeline.Formats;
 
 /// <summary>
 /// Walks an AVIF's boxes to the size of its primary item (ISO/IEC 14496-12, 23008-12 section 6.5; AV1 Image File
