@@ -7,6 +7,7 @@ using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Storyboards;
+using Pipeline.Workers.Telemetry;
 
 namespace Pipeline.Workers;
 
@@ -36,6 +37,7 @@ internal static class WorkerHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownLimit);
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(worker);
+        builder.Services.AddTelemetry(configuration, worker.Id, worker.Name);
         builder.Services.AddPersistence(configuration, worker);
         builder.Services.AddStorage(configuration);
         builder.Services.AddMessaging(

@@ -34,6 +34,7 @@ internal static class GenerationSlice
         options.Validate();
         bus.AddModels(configuration);
         bus.AddSingleton(options);
+        bus.AddSingleton<GenerationMetrics>();
         bus.AddSingleton<TargetLedger>();
         bus.AddSingleton<CommandRefusal>();
         bus.AddSingleton<GenerationDesk>();

@@ -10,8 +10,9 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
-    public GenerationStateMachine(GenerationDesk desk)
+    public GenerationStateMachine(GenerationDesk desk, GenerationMetrics metrics)
     {
+        ConnectStateObserver(metrics);
         InstanceState(x => x.CurrentState);
         Event(() => Asked, x => x.CorrelateById(m => m.Message.GenerationId));
         Event(() => Rendered, x => Correlate(x, m => m.GenerationId));

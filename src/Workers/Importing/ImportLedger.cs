@@ -27,7 +27,7 @@ internal enum EarlierRun
 }
 
 /// <summary>Receipts of imports, with the objects and messages that commit with them.</summary>
-internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
+internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metrics, TimeProvider clock)
 {
     /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
     public async Task<EarlierRun> RecallAsync(ImportRequest request, CancellationToken cancellation)
@@ -71,6 +71,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, TimeProvider clock)
         var messages = Messages(decision.Request, [decision.Announcement]);
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);
+        metrics.Ended(decision.Outcome);
         return true;
     }
 

@@ -23,6 +23,7 @@ internal static class ImportingSlice
             provider.GetRequiredService<TimeProvider>()
         ));
         bus.AddSingleton<ImportSource>();
+        bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();
         bus.AddSingleton<ImportFailureFilter>();
         bus.AddSingleton(new WorkQueue(ImportRequest.CommandName));

@@ -18,6 +18,7 @@ internal sealed class LaneBalancer(
     LaneApplier applier,
     LaneAnnouncer announcer,
     IReceiveEndpointConnector bus,
+    LaneMetrics metrics,
     TimeProvider clock,
     ILogger<LaneBalancer> logger
 ) : BackgroundService
@@ -100,6 +101,7 @@ internal sealed class LaneBalancer(
         foreach (var (lane, epoch) in held.Where(x => !_open.ContainsKey(x.Key) && !_leaving.ContainsKey(x.Key)))
         {
             _open[lane] = (new LaneEndpoint(lane, options, _handlers, applier, announcer, bus, logger), epoch);
+            metrics.Taken();
             LaneLog.LaneTaken(logger, lane, epoch);
         }
 
@@ -110,6 +112,7 @@ internal sealed class LaneBalancer(
     private async Task HandOverAsync(int lane, string reason)
     {
         _open.Remove(lane, out var held);
+        metrics.Left();
         await held.Endpoint.DrainAsync();
         try
         {
@@ -128,6 +131,7 @@ internal sealed class LaneBalancer(
         foreach (var (lane, held) in lanes.ToArray())
         {
             _open.Remove(lane);
+            metrics.Left();
             _leaving[lane] = held.Endpoint.AbandonAsync();
             LaneLog.LaneReleased(logger, lane, reason);
         }

@@ -13,7 +13,12 @@ namespace Pipeline.Workers.Lanes;
 /// The receipt is the de-duplication. Every writer of a project holds its row lock while it looks for receipts, so a
 /// process that was paused and wakes up finds the receipts of whoever took over, and changes nothing.
 /// </remarks>
-internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandler> handlers, TimeProvider clock)
+internal sealed class LaneWriter(
+    NpgsqlDataSource source,
+    IEnumerable<ILaneHandler> handlers,
+    LaneMetrics metrics,
+    TimeProvider clock
+)
 {
     private const string LockSql =
         "select id, version from pipeline.projects where id = any($1) order by id for update";
@@ -57,6 +62,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
     /// <exception cref="Exception">Nothing was committed, or it is unknown; calling again is safe.</exception>
     public async Task CommitAsync(IReadOnlyList<LaneEntry> batch, CancellationToken cancellation)
     {
+        var startedAt = clock.GetTimestamp();
         foreach (var entry in batch)
             entry.Forget();
 
@@ -75,6 +81,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
         WriteReceipts(transaction, batch);
         await transaction.FlushAsync(cancellation);
         await database.CommitAsync(cancellation);
+        metrics.Committed(batch, clock.GetElapsedTime(startedAt));
     }
 
     /// <summary>
@@ -83,6 +90,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
     /// </summary>
     public async Task CommitFailureAsync(LaneEntry entry, string reason, CancellationToken cancellation)
     {
+        var startedAt = clock.GetTimestamp();
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var database = await connection.BeginTransactionAsync(cancellation);
         var transaction = new LaneTransaction(connection, database, clock.GetDatabaseNow());
@@ -96,6 +104,7 @@ internal sealed class LaneWriter(NpgsqlDataSource source, IEnumerable<ILaneHandl
         WriteReceipts(transaction, [entry]);
         await transaction.FlushAsync(cancellation);
         await database.CommitAsync(cancellation);
+        metrics.Committed([entry], clock.GetElapsedTime(startedAt));
     }
 
     /// <summary>Locks the projects in the order of their ids, so that two batches never wait for each other in a circle.</summary>

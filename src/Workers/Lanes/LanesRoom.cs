@@ -18,6 +18,7 @@ internal static class LanesRoom
     public static void AddLanes(this IServiceCollection services, LaneOptions options)
     {
         services.AddSingleton(options);
+        services.AddSingleton<LaneMetrics>();
         services.AddSingleton<LaneWriter>();
         services.AddSingleton<LaneApplier>();
         services.AddSingleton<LaneAnnouncer>();

@@ -15,6 +15,7 @@ namespace Pipeline.Workers.Messaging;
 internal sealed partial class OutboxRelay(
     NpgsqlDataSource source,
     MessagingOptions options,
+    OutboxMetrics metrics,
     TimeProvider clock,
     ILogger<OutboxRelay> logger
 ) : BackgroundService
@@ -27,10 +28,18 @@ internal sealed partial class OutboxRelay(
 
     private static readonly TimeSpan StandbyPause = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan MeasureEvery = TimeSpan.FromSeconds(5);
+
     private const string ReadSql = """
         select id, exchange, routing_key, message_id, body, mandatory from pipeline.outbox
         where id > $2 order by id limit $1
         """;
+
+    private const string MeasureSql = """
+        select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from pipeline.outbox
+        """;
+
+    private long _measuredAt;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -68,6 +77,7 @@ internal sealed partial class OutboxRelay(
             // What has no queue is passed over, so that it cannot hold up the rest; the next round tries it again.
             for (var (after, kept) = (0L, 0); !stopping.IsCancellationRequested; )
             {
+                await MeasureAsync(connection, stopping);
                 var batch = await RelayBatchAsync(connection, publisher, after, stopping);
                 (after, kept) = (batch.Last, kept + batch.Kept);
                 if (batch.IsFull)
@@ -78,6 +88,7 @@ internal sealed partial class OutboxRelay(
         }
         finally
         {
+            metrics.NoLongerLeader();
             // A pooled connection keeps its session locks; closing it for good gives the lead away.
             NpgsqlConnection.ClearPool(connection);
         }
@@ -119,8 +130,20 @@ internal sealed partial class OutboxRelay(
         await using var delete = new NpgsqlCommand("delete from pipeline.outbox where id = any($1)", connection);
         delete.Parameters.AddWithValue(done.ToArray());
         await delete.ExecuteNonQueryAsync(stopping);
+        metrics.Relayed(done.Count);
         var isLost = confirms.Any(x => x.Exception?.InnerException is PublishFailedException);
         return (rows[^1].Id, IsFull: rows.Count == BatchLimit && !isLost, Kept: rows.Count - done.Count);
+    }
+
+    private async Task MeasureAsync(NpgsqlConnection connection, CancellationToken stopping)
+    {
+        if (!metrics.IsObserved || (_measuredAt != 0 && clock.GetElapsedTime(_measuredAt) < MeasureEvery))
+            return;
+        _measuredAt = clock.GetTimestamp();
+        await using var command = new NpgsqlCommand(MeasureSql, connection);
+        await using var row = await command.ExecuteReaderAsync(stopping);
+        await row.ReadAsync(stopping);
+        metrics.Measured(row.GetInt64(0), row.GetDouble(1));
     }
 
     private static async Task<List<(long Id, WireMessage Message)>> ReadAsync(

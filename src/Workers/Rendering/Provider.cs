@@ -17,17 +17,26 @@ internal sealed class Provider : IDisposable
     private readonly string _name;
     private readonly TimeSpan _timeout;
     private readonly RenderingOptions _options;
+    private readonly RenderMetrics _metrics;
     private readonly TimeProvider _clock;
     private readonly IImageGenerator _generator;
     private readonly ProviderTurns _turns;
     private readonly PictureIntake _intake;
     private readonly ResiliencePipeline<RenderResult> _breaker;
 
-    public Provider(string name, ModelOptions model, RenderingOptions options, ProviderGates gates, TimeProvider clock)
+    public Provider(
+        string name,
+        ModelOptions model,
+        RenderingOptions options,
+        ProviderGates gates,
+        RenderMetrics metrics,
+        TimeProvider clock
+    )
     {
         _name = name;
         _timeout = model.AttemptTimeout ?? options.AttemptTimeout;
         _options = options;
+        _metrics = metrics;
         _clock = clock;
         _generator = model.Kind switch
         {
@@ -69,7 +78,7 @@ internal sealed class Provider : IDisposable
         try
         {
             return await _breaker.ExecuteAsync(
-                static async (state, token) => await state.Provider.AskAsync(state.Request, token),
+                static async (state, token) => await state.Provider.MeasureAsync(state.Request, token),
                 (Provider: this, Request: request),
                 cancellation
             );
@@ -85,6 +94,14 @@ internal sealed class Provider : IDisposable
         _generator.Dispose();
         _turns.Dispose();
         _intake.Dispose();
+    }
+
+    private async Task<RenderResult> MeasureAsync(RenderImage request, CancellationToken cancellation)
+    {
+        var startedAt = _clock.GetTimestamp();
+        var result = await AskAsync(request, cancellation);
+        _metrics.Called(_name, result, _clock.GetElapsedTime(startedAt));
+        return result;
     }
 
     private async Task<RenderResult> AskAsync(RenderImage request, CancellationToken cancellation)

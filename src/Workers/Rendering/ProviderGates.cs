@@ -4,7 +4,11 @@ using Pipeline.Workers.Persistence;
 namespace Pipeline.Workers.Rendering;
 
 /// <summary>Closes a model's gate for every worker: rows of <c>pipeline.provider_gates</c>.</summary>
-internal sealed partial class ProviderGates(NpgsqlDataSource source, ILogger<ProviderGates> logger)
+internal sealed partial class ProviderGates(
+    NpgsqlDataSource source,
+    RenderMetrics metrics,
+    ILogger<ProviderGates> logger
+)
 {
     // A provider that names a longer time is asked again after this one, and may say so again.
     private static readonly TimeSpan PauseMax = TimeSpan.FromHours(1);
@@ -36,6 +40,7 @@ internal sealed partial class ProviderGates(NpgsqlDataSource source, ILogger<Pro
             command.Parameters.AddWithValue(Bound(pause));
             command.Parameters.AddWithValue(reason);
             await command.ExecuteNonQueryAsync();
+            metrics.GateClosed(model);
             Closed(model, Bound(pause));
         }
         catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))

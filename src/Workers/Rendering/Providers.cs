@@ -7,12 +7,18 @@ internal sealed class Providers : IDisposable
 {
     private readonly Dictionary<string, Provider> _providers = new(StringComparer.Ordinal);
 
-    public Providers(ModelCatalog models, RenderingOptions options, ProviderGates gates, TimeProvider clock)
+    public Providers(
+        ModelCatalog models,
+        RenderingOptions options,
+        ProviderGates gates,
+        RenderMetrics metrics,
+        TimeProvider clock
+    )
     {
         foreach (var name in models.Names)
         {
             if (models.TryFind(name, out var model))
-                _providers.Add(name, new Provider(name, model, options, gates, clock));
+                _providers.Add(name, new Provider(name, model, options, gates, metrics, clock));
         }
     }
 

@@ -37,16 +37,15 @@ internal sealed partial class RenderImageConsumer(
             return;
 
         Begun(claim.GenerationId, claim.Attempt, claim.Epoch, claim.Model);
-        if (await RenderAsync(request, claim, cancellation) is not { } end)
-            return;
+        var end = await RenderAsync(request, claim, cancellation);
         if (await patience.RunAsync(claim.GenerationId, end, cancellation))
             Ended(claim.GenerationId, claim.Attempt, claim.Epoch);
         else
             TooLate(claim.GenerationId, claim.Attempt, claim.Epoch);
     }
 
-    /// <returns>What records the end; null where the lease was lost on the way.</returns>
-    private async Task<Func<Task<bool>>?> RenderAsync(
+    /// <returns>What records the end, and says whether the lease was still held.</returns>
+    private async Task<Func<Task<bool>>> RenderAsync(
         RenderImage request,
         RenderClaim claim,
         CancellationToken cancellation
@@ -63,8 +62,7 @@ internal sealed partial class RenderImageConsumer(
         }
         catch (Exception) when (keeper.Lost.IsCancellationRequested)
         {
-            TooLate(claim.GenerationId, claim.Attempt, claim.Epoch);
-            return null;
+            return () => ledger.DiscardAsync(claim);
         }
         catch (Exception) when (cancellation.IsCancellationRequested)
         {

@@ -12,6 +12,7 @@ internal sealed partial class RenderLeases(
     NpgsqlDataSource source,
     WorkerIdentity worker,
     RenderingOptions options,
+    RenderMetrics metrics,
     TimeProvider clock,
     ILogger<RenderLeases> logger
 )
@@ -76,7 +77,10 @@ internal sealed partial class RenderLeases(
         }
 
         await transaction.CommitAsync(cancellation);
-        return gate is null ? claim : null;
+        if (gate is null)
+            return claim;
+        metrics.Ended(request.Model, RenderMetrics.Postponed);
+        return null;
     }
 
     /// <returns>False where the lease is lost: whatever this claim renders is of no use.</returns>

@@ -10,10 +10,13 @@ namespace Pipeline.Workers.Rendering;
 /// Ends of attempts: the lease, the attempt's row, the object's row and the message to the saga go in one transaction,
 /// and only while the claim still holds.
 /// </summary>
-internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worker, TimeProvider clock)
+internal sealed class RenderLedger(
+    NpgsqlDataSource source,
+    WorkerIdentity worker,
+    RenderMetrics metrics,
+    TimeProvider clock
+)
 {
-    private const string Succeeded = "succeeded";
-
     private const string AttemptSql = """
         insert into pipeline.generation_attempts
             (generation_id, attempt, outcome, reason, object_key, worker_id, started_at, ended_at)
@@ -32,6 +35,7 @@ internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worke
         EndAsync(
             claim,
             RenderMessages.Succeeded(claim, stored.Key),
+            RenderMetrics.Succeeded,
             async (connection, transaction) =>
             {
                 await ObjectCatalog.RecordAsync(
@@ -41,7 +45,7 @@ internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worke
                     clock.GetUtcNow(),
                     CancellationToken.None
                 );
-                return await RecordAsync(connection, transaction, claim, Succeeded, null, stored.Key);
+                return await RecordAsync(connection, transaction, claim, RenderMetrics.Succeeded, null, stored.Key);
             }
         );
 
@@ -50,6 +54,7 @@ internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worke
         EndAsync(
             claim,
             RenderMessages.Failed(claim, failure),
+            failure.Kind,
             (connection, transaction) =>
                 RecordAsync(connection, transaction, claim, failure.Kind, failure.Reason, objectKey: null)
         );
@@ -64,13 +69,27 @@ internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worke
         await using var row = await command.ExecuteReaderAsync();
         await row.ReadAsync();
         var until = await row.GetFieldValueAsync<DateTimeOffset>(0);
-        return await EndAsync(claim, RenderMessages.Postponed(claim, until, reason), (_, _) => Task.FromResult(true));
+        return await EndAsync(
+            claim,
+            RenderMessages.Postponed(claim, until, reason),
+            RenderMetrics.Postponed,
+            (_, _) => Task.FromResult(true)
+        );
+    }
+
+    /// <summary>The claim was lost while it rendered.</summary>
+    /// <returns>False: nothing is written.</returns>
+    public Task<bool> DiscardAsync(RenderClaim claim)
+    {
+        metrics.Ended(claim.Model, RenderMetrics.Late);
+        return Task.FromResult(false);
     }
 
     // Not cancelled when the process stops: the picture is paid for, and this is a few milliseconds.
     private async Task<bool> EndAsync(
         RenderClaim claim,
         WireMessage message,
+        string result,
         Func<NpgsqlConnection, NpgsqlTransaction, Task<bool>> record
     )
     {
@@ -80,10 +99,11 @@ internal sealed class RenderLedger(NpgsqlDataSource source, WorkerIdentity worke
             !await RenderLeases.EndAsync(connection, transaction, claim, CancellationToken.None)
             || !await record(connection, transaction)
         )
-            return false;
+            return await DiscardAsync(claim);
 
         await Outbox.AppendAsync(connection, transaction, [message], CancellationToken.None);
         await transaction.CommitAsync();
+        metrics.Ended(claim.Model, result);
         return true;
     }
 

@@ -25,6 +25,7 @@ internal static class RenderingSlice
         bus.AddModels(configuration);
 
         bus.TryAddSingleton(TimeProvider.System);
+        bus.AddSingleton<RenderMetrics>();
         bus.AddSingleton<ProviderGates>();
         bus.AddSingleton<Providers>();
         bus.AddSingleton<RenderLeases>();

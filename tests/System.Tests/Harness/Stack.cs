@@ -31,7 +31,7 @@ public class Stack : IAsyncLifetime
             $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\"."
         );
 
-    public async Task InitializeAsync()
+    public virtual async Task InitializeAsync()
     {
         var credentials = $"{Required("Management__Username")}:{Required("Management__Password")}";
         _management.BaseAddress = new Uri(Required("Management__Url"));
@@ -67,7 +67,7 @@ public class Stack : IAsyncLifetime
         await WorkerProcess.MigrateAsync(Settings);
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         foreach (var worker in _workers)
             await worker.DisposeAsync();

@@ -18,6 +18,7 @@ public sealed partial class LayeringTests
         ["Imaging"] = [],
         ["Fetching"] = [],
         ["Models"] = [],
+        ["Telemetry"] = [],
         ["Messaging"] = ["Persistence"],
         ["Lanes"] = ["Persistence", "Messaging"],
     };

@@ -14,7 +14,8 @@ public sealed partial class GenerationTableTests
     private const string NoInstance = "Initial";
 
     private readonly GenerationStateMachine _machine = new(
-        (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk))
+        (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
+        (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
     );
 
     [Fact]

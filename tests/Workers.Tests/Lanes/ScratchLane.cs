@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Net.Http.Headers;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
@@ -23,6 +25,7 @@ public sealed class ScratchLane : IAsyncLifetime
 
     private readonly string _vhost = $"t{Guid.NewGuid():N}";
     private readonly ScratchDatabase _database = new();
+    private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private IConnection _connection = null!;
     private ConfirmedPublisher _publisher = null!;
 
@@ -58,6 +61,7 @@ public sealed class ScratchLane : IAsyncLifetime
         }
 
         await _database.DisposeAsync();
+        await _meters.DisposeAsync();
     }
 
     /// <summary>A channel's worth of deliveries; tags start at 1.</summary>
@@ -65,7 +69,8 @@ public sealed class ScratchLane : IAsyncLifetime
     /// <param name="batchLimit">Commands in one transaction.</param>
     internal LaneSequencer NewChannel(Func<Task>? closeChannel = null, int batchLimit = 256)
     {
-        var writer = new LaneWriter(_database.Source, [Handler], TimeProvider.System);
+        var meters = _meters.GetRequiredService<IMeterFactory>();
+        var writer = new LaneWriter(_database.Source, [Handler], new LaneMetrics(meters), TimeProvider.System);
         return new LaneSequencer(
             Lane,
             batchLimit,
