@@ -6,6 +6,7 @@ using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Serving;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Publisher.Uploading;
 
 namespace Pipeline.Publisher;
 
@@ -53,6 +54,7 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             DefineScenesVerb.Build(verbs),
             SaveImageVerb.Build(verbs),
             ImportVerb.Build(verbs),
+            UploadVerb.Build(verbs),
             StatusVerb.Build(verbs),
             ReceiptsVerb.Build(verbs),
             LanesVerb.Build(verbs),

@@ -33,7 +33,7 @@ internal sealed record Picture(string Name, string Location, bool IsUrl, string?
             SceneIndex: null,
             Slot,
             IsUrl ? Location : null,
-            IsUrl ? null : $"uploads/{NameBasedGuid.Create(command, "upload"):D}"
+            IsUrl ? null : UploadKeys.Of(command)
         );
     }
 
@@ -43,4 +43,14 @@ internal sealed record Picture(string Name, string Location, bool IsUrl, string?
         await using var file = File.OpenRead(Location);
         return Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellation));
     }
+}
+
+/// <summary>Where files wait for their import: <c>uploads/{UUID}</c>, which is all that the workers take.</summary>
+internal static class UploadKeys
+{
+    /// <summary>The key of a command's own upload.</summary>
+    public static string Of(Guid command) => For(NameBasedGuid.Create(command, "upload"));
+
+    /// <summary>The key of an upload that was asked for.</summary>
+    public static string For(Guid upload) => $"uploads/{upload:D}";
 }

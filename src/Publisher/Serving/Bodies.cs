@@ -21,6 +21,20 @@ internal static class Bodies
                 "The body must be application/json."
             );
 
+    /// <summary>
+    /// For bodies that a web page of another origin could send without being asked. A browser names the page's origin
+    /// (Fetch standard, "origin" header); other clients name none.
+    /// </summary>
+    public static IResult? RefuseOtherOrigins(HttpRequest request) =>
+        request.Headers.Origin.ToString() is { Length: > 0 } origin
+        && !(Uri.TryCreate(origin, UriKind.Absolute, out var page) && page.Authority == request.Host.Value)
+            ? Problems.Of(
+                StatusCodes.Status403Forbidden,
+                "other-origin",
+                "A page of another origin may not send files here."
+            )
+            : null;
+
     /// <inheritdoc cref="RefuseUnlessJson"/>
     public static IResult? Refuse(HttpRequest request, Guid project) =>
         RefuseUnlessJson(request)

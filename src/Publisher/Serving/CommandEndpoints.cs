@@ -106,14 +106,8 @@ internal static class CommandEndpoints
             || url.Scheme is not ("http" or "https")
         )
             yield return $"sourceUrl: must be an http or https address of at most {ImportPlan.UrlLength} characters";
-        if (body.ImageId == Guid.Empty)
-            yield return "imageId: must not be all zeros";
-        if (body.SceneId is { } scene && (scene.Length is 0 or > SceneRules.IdLength || scene.Any(char.IsControl)))
-            yield return $"sceneId: must have 1 to {SceneRules.IdLength} characters and no control characters";
-        if (body.SceneIndex is < 1 or > SceneRules.IndexLimit)
-            yield return $"sceneIndex: must be 1 to {SceneRules.IndexLimit}";
-        if (body.Slot is null or < 0 or > ImportPlan.SlotLimit)
-            yield return $"slot: must be 0 to {ImportPlan.SlotLimit}";
+        foreach (var problem in PlaceRules.Problems(body.ImageId, body.SceneId, body.SceneIndex, body.Slot))
+            yield return problem;
     }
 
     private sealed record ScenesBody(Guid? CommandId, Guid? ProjectId, IReadOnlyList<SceneText?>? Scenes);

@@ -6,6 +6,7 @@ using Npgsql;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Storage;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Publisher.Uploading;
 using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Serving;
@@ -93,6 +94,7 @@ internal static partial class Problems
                 StatusCodes.Status503ServiceUnavailable,
                 "storage-unavailable"
             ),
+            SpoolException => (StatusCodes.Status503ServiceUnavailable, "spool-unavailable"),
             _ => (StatusCodes.Status500InternalServerError, "internal"),
         };
 

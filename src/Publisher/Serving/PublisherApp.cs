@@ -4,6 +4,7 @@ using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Storage;
+using Pipeline.Publisher.Uploading;
 
 namespace Pipeline.Publisher.Serving;
 
@@ -20,6 +21,7 @@ internal static class PublisherApp
         var storage = settings.Storage;
         var database = settings.StatusDatabase;
         var url = settings.ListenUrl;
+        var uploads = settings.Uploads;
 
         var builder = WebApplication.CreateSlimBuilder(
             new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory }
@@ -51,6 +53,9 @@ internal static class PublisherApp
         builder.Services.AddSingleton(_ => new S3Store(storage));
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
+        builder.Services.AddSingleton(uploads);
+        builder.Services.AddSingleton<UploadDesk>();
+        builder.Services.AddSingleton<DirectUploads>();
 
         var app = builder.Build();
         app.UseStatusCodePages(x => Problems.OfStatus(x.HttpContext.Response.StatusCode).ExecuteAsync(x.HttpContext));
@@ -60,6 +65,8 @@ internal static class PublisherApp
         app.MapReceipts();
         app.MapImages();
         app.MapCommands();
+        app.MapUploads(uploads);
+        app.MapDirectUploads();
         app.MapGenerationCommands();
         app.MapGenerations();
         app.MapHealth();

@@ -15,6 +15,9 @@ internal static class ServeVerb
           GET  /images/ID/VERSION              redirects to a presigned URL of the object store
           POST /projects/ID/scenes             {"scenes":[{"id","index","prompt"}]}; 202 after the broker's confirm
           POST /projects/ID/images/import      {"sourceUrl","sceneId","slot"}; likewise
+          POST /projects/ID/images             multipart/form-data with files; fields sceneId, slot, ... before them
+          POST /projects/ID/uploads            {"byteLength"}: a presigned URL to PUT one file to, then
+               /projects/ID/uploads/ID/confirm {"sceneId","slot"}, optionally "sha256"
           POST /projects/ID/generations        {"sceneId","slot","prompt"}, optionally "model","width","height","seed","options",
                                                "deadline","force"; likewise
           POST /projects/ID/storyboard-generations  {"imagesPerScene"}, optionally "sceneIds" and as above; or

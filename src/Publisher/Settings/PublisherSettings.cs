@@ -1,4 +1,7 @@
+using System.Globalization;
 using Npgsql;
+using Pipeline.Formats;
+using Pipeline.Publisher.Uploading;
 
 namespace Pipeline.Publisher.Settings;
 
@@ -64,6 +67,22 @@ internal sealed class PublisherSettings(IConfiguration configuration)
             Optional("Storage__SecretKey")
         );
 
+    /// <exception cref="SettingsException">One of them is out of its range.</exception>
+    public UploadLimits Uploads =>
+        new(
+            (int)Number("Uploads__SizeLimitBytes", ImageLimits.BytesMax, 1, ImageLimits.BytesMax),
+            Number("Uploads__PixelLimit", ImageLimits.PixelsMax, 1, ImageLimits.PixelsMax),
+            (int)Number("Uploads__FilesPerRequest", 20, 1, 100),
+            Duration(
+                "Uploads__RequestTimeout",
+                TimeSpan.FromMinutes(5),
+                TimeSpan.FromSeconds(1),
+                TimeSpan.FromHours(1)
+            ),
+            Duration("Uploads__UrlLifetime", TimeSpan.FromMinutes(15), TimeSpan.FromMinutes(1), TimeSpan.FromHours(12)),
+            Duration("Uploads__ConfirmWithin", TimeSpan.FromHours(12), TimeSpan.FromMinutes(1), TimeSpan.FromDays(7))
+        );
+
     /// <summary>Where <c>serve</c> listens.</summary>
     public Uri ListenUrl =>
         Web(UrlVariable) ?? throw Missing(UrlVariable, "the address to listen at, such as http://localhost:8080");
@@ -84,6 +103,30 @@ internal sealed class PublisherSettings(IConfiguration configuration)
             && url.PathAndQuery == "/"
             ? url
             : throw new SettingsException(variable, "must be http://host[:port] or https://host[:port] and no more");
+    }
+
+    private long Number(string variable, long preset, long min, long max)
+    {
+        if (Optional(variable) is not { } text)
+            return preset;
+        return
+            long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number >= min
+            && number <= max
+            ? number
+            : throw new SettingsException(variable, $"must be a number from {min} to {max}");
+    }
+
+    private TimeSpan Duration(string variable, TimeSpan preset, TimeSpan min, TimeSpan max)
+    {
+        if (Optional(variable) is not { } text)
+            return preset;
+        return
+            TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var duration)
+            && duration >= min
+            && duration <= max
+            ? duration
+            : throw new SettingsException(variable, $"must be a duration from {min:c} to {max:c}, such as {preset:c}");
     }
 
     private string? Optional(string variable) =>

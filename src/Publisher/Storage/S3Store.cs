@@ -6,7 +6,7 @@ using Pipeline.Publisher.Settings;
 
 namespace Pipeline.Publisher.Storage;
 
-/// <summary>The two things that the publisher does with the object store: hand bytes in, and sign reads.</summary>
+/// <summary>What the publisher does with the object store: hand bytes in, look at what was handed in, and sign URLs.</summary>
 internal sealed class S3Store(StorageSettings settings) : IDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(60);
@@ -20,24 +20,91 @@ internal sealed class S3Store(StorageSettings settings) : IDisposable
     /// <summary>Puts the bytes where the workers' import looks for them.</summary>
     /// <param name="key">Under <c>uploads/</c>; derived from the command, so that a second run writes the same object.</param>
     /// <param name="content">Read to its end; not disposed.</param>
+    /// <param name="cancellation">The caller's.</param>
     /// <exception cref="AmazonServiceException">The store refused it: see <see cref="StorageFailures"/>.</exception>
     /// <exception cref="StorageException">The store did not answer, the SDK's own retries included.</exception>
-    public async Task UploadAsync(string key, Stream content, CancellationToken cancellation)
+    public Task UploadAsync(string key, Stream content, CancellationToken cancellation) =>
+        CallAsync(
+            () =>
+                _s3.PutObjectAsync(
+                    new PutObjectRequest
+                    {
+                        BucketName = settings.Bucket,
+                        Key = key,
+                        InputStream = content,
+                        AutoCloseStream = false,
+                        // What it is, the workers find out from the bytes.
+                        ContentType = "application/octet-stream",
+                    },
+                    cancellation
+                ),
+            cancellation
+        );
+
+    /// <summary>The object and when it came; null when it is not there. The caller disposes it.</summary>
+    /// <inheritdoc cref="UploadAsync" path="/exception"/>
+    public Task<GetObjectResponse?> OpenAsync(string key, CancellationToken cancellation) =>
+        CallAsync(
+            async () =>
+            {
+                try
+                {
+                    return (GetObjectResponse?)await _s3.GetObjectAsync(settings.Bucket, key, cancellation);
+                }
+                catch (AmazonS3Exception e) when (e.ErrorCode == "NoSuchKey")
+                {
+                    return null;
+                }
+            },
+            cancellation
+        );
+
+    /// <inheritdoc cref="UploadAsync" path="/exception"/>
+    public Task DeleteAsync(string key, CancellationToken cancellation) =>
+        CallAsync(() => _s3.DeleteObjectAsync(settings.Bucket, key, cancellation), cancellation);
+
+    /// <summary>A URL that reads the object without credentials until it expires.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="expires">At most 7 days from now.</param>
+    public Task<string> SignAsync(string key, DateTimeOffset expires) =>
+        _signer.GetPreSignedURLAsync(Presigned(key, HttpVerb.GET, expires));
+
+    /// <summary>A URL that takes one object of this length, without credentials, until it expires.</summary>
+    /// <param name="key">Under <c>uploads/</c>.</param>
+    /// <param name="length">Bytes. It is signed: the store refuses a body of another length.</param>
+    /// <param name="expires">At most 7 days from now.</param>
+    public Task<string> SignUploadAsync(string key, long length, DateTimeOffset expires)
+    {
+        var request = Presigned(key, HttpVerb.PUT, expires);
+        request.Headers.ContentLength = length;
+        return _signer.GetPreSignedURLAsync(request);
+    }
+
+    public void Dispose()
+    {
+        _s3.Dispose();
+        _signer.Dispose();
+    }
+
+    private GetPreSignedUrlRequest Presigned(string key, HttpVerb verb, DateTimeOffset expires) =>
+        new()
+        {
+            BucketName = settings.Bucket,
+            Key = key,
+            Verb = verb,
+            Expires = expires.UtcDateTime,
+            // The SDK's own choice is https, whatever the address says.
+            Protocol =
+                (settings.PublicUrl ?? settings.ServiceUrl)?.Scheme == Uri.UriSchemeHttp
+                    ? Protocol.HTTP
+                    : Protocol.HTTPS,
+        };
+
+    private static async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken cancellation)
     {
         try
         {
-            await _s3.PutObjectAsync(
-                new PutObjectRequest
-                {
-                    BucketName = settings.Bucket,
-                    Key = key,
-                    InputStream = content,
-                    AutoCloseStream = false,
-                    // What it is, the workers find out from the bytes.
-                    ContentType = "application/octet-stream",
-                },
-                cancellation
-            );
+            return await call();
         }
         catch (Exception e) when (e is HttpRequestException or TimeoutException)
         {
@@ -48,31 +115,6 @@ internal sealed class S3Store(StorageSettings settings) : IDisposable
             // HttpClient's time-out looks like a cancellation, and is none.
             throw NoAnswer(e);
         }
-    }
-
-    /// <summary>A URL that reads the object without credentials until it expires.</summary>
-    /// <param name="key">The object.</param>
-    /// <param name="expires">At most 7 days from now.</param>
-    public Task<string> SignAsync(string key, DateTimeOffset expires) =>
-        _signer.GetPreSignedURLAsync(
-            new GetPreSignedUrlRequest
-            {
-                BucketName = settings.Bucket,
-                Key = key,
-                Verb = HttpVerb.GET,
-                Expires = expires.UtcDateTime,
-                // The SDK's own choice is https, whatever the address says.
-                Protocol =
-                    (settings.PublicUrl ?? settings.ServiceUrl)?.Scheme == Uri.UriSchemeHttp
-                        ? Protocol.HTTP
-                        : Protocol.HTTPS,
-            }
-        );
-
-    public void Dispose()
-    {
-        _s3.Dispose();
-        _signer.Dispose();
     }
 
     private static StorageException NoAnswer(Exception e) =>

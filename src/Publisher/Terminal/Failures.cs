@@ -5,6 +5,7 @@ using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Storage;
+using Pipeline.Publisher.Uploading;
 using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Terminal;
@@ -37,7 +38,8 @@ internal static class Failures
     public static string? Describe(Exception error) =>
         error switch
         {
-            UsageException or SettingsException or FailureException or StorageException => error.Message,
+            UsageException or SettingsException or FailureException or StorageException or SpoolException =>
+                error.Message,
             UnroutableMessageException => $"{error.Message} Are the workers running? They declare the routes.",
             PublishFailedException failed => BrokerFailures.Describe(failed),
             NpgsqlException database => DatabaseFailures.Describe(database),

@@ -44,5 +44,17 @@ public sealed class PublisherSettingsTests
     public void Wildcard_address_is_no_link() =>
         Of(("Publisher:Url", "http://0.0.0.0:8080")).LinkBase.ShouldBe(new Uri("http://localhost:8080"));
 
+    [Theory]
+    [InlineData("Uploads:SizeLimitBytes", "26214401")]
+    [InlineData("Uploads:PixelLimit", "0")]
+    [InlineData("Uploads:FilesPerRequest", "many")]
+    [InlineData("Uploads:RequestTimeout", "00:00:00")]
+    [InlineData("Uploads:UrlLifetime", "13:00:00")]
+    [InlineData("Uploads:ConfirmWithin", "-1")]
+    public void Limit_of_uploads_out_of_its_range_is_named_by_its_variable(string key, string value) =>
+        Should
+            .Throw<SettingsException>(() => Of((key, value)).Uploads)
+            .Message.ShouldStartWith(key.Replace(":", "__", StringComparison.Ordinal));
+
     private static PublisherSettings Of(params (string, string)[] settings) => new(Cli.Settings(settings));
 }
