@@ -142,15 +142,14 @@ http() {
 
 random() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
-# Made once for each set; hexadecimal, so that they need no quoting in a URL, a connection string or SQL.
+# Made once for each set; hexadecimal, so that they need no quoting in a URL, a connection string or SQL. A set of an older
+# version is given what it lacks.
 load_secrets() {
-  if [ ! -s "$data/secrets" ]; then
-    local each
-    for each in admin workers publisher postgres postgres_workers postgres_publisher s3_key s3_secret cookie; do
-      echo "secret_$each=$(random 16)"
-    done >"$data/secrets.new"
-    mv "$data/secrets.new" "$data/secrets"
-  fi
+  local each
+  touch "$data/secrets"
+  for each in admin workers publisher client postgres postgres_workers postgres_publisher s3_key s3_secret cookie; do
+    grep -q "^secret_$each=" "$data/secrets" || echo "secret_$each=$(random 16)" >>"$data/secrets"
+  done
   # shellcheck source=/dev/null
   . "$data/secrets"
 }
@@ -162,7 +161,7 @@ up_all() {
     die "set '$name' was made for ports from ${port[base]}: leave PIPELINE_PORT_BASE unset, or eng/services down $name --wipe"
   load_secrets
   if ! rabbitmq_ready || ! postgres_ready || ! ceph_ready; then
-    install_missing
+    install_missing missing_packages
     claim_ports "${servers[@]}"
     echo "${port[base]}" >"$data/base"
     local part pids=() failed=''
@@ -172,6 +171,7 @@ up_all() {
     for part in "${pids[@]}"; do wait "$part" || failed=1; done
     [ -z "$failed" ] || die "set '$name' is not up; eng/services status $name shows what is"
   fi
+  [ "$name" != test ] || install_for_examples
   write_env
   say "set '$name' is up: RabbitMQ ${port[amqp]} (management http://127.0.0.1:${port[management]}), PostgreSQL ${port[postgres]}, S3 ${port[s3]}"
 }
@@ -217,6 +217,9 @@ write_env() {
     export_line Storage__SecretKey "$secret_s3_secret"
     export_line Publisher__RabbitMq "amqp://publisher:$secret_publisher@$host:${port[amqp]}/pipeline"
     export_line Publisher__Url "http://$host:${port[publisher]}"
+    export_line PIPELINE_BROKER "amqp://client:$secret_client@$host:${port[amqp]}/pipeline"
+    export_line PIPELINE_API "http://$host:${port[publisher]}"
+    export_line PIPELINE_MANAGEMENT "http://$host:${port[management]}"
     export_line Management__Url "http://$host:${port[management]}"
     export_line Management__Username admin
     export_line Management__Password "$secret_admin"

@@ -10,13 +10,10 @@ cat >"$definitions" <<JSON
   "users": [
     { "name": "admin", "password": "$RABBITMQ_ADMIN_PASSWORD", "tags": ["administrator"] },
     { "name": "workers", "password": "$RABBITMQ_WORKERS_PASSWORD", "tags": [] },
-    { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] }
+    { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] },
+    { "name": "client", "password": "$RABBITMQ_CLIENT_PASSWORD", "tags": ["management"] }
   ],
-  "permissions": [
-    { "user": "admin", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" },
-    { "user": "workers", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" },
-    { "user": "publisher", "vhost": "pipeline", "configure": ".*", "write": ".*", "read": ".*" }
-  ]
+  "permissions": $(cat /pipeline/permissions.json)
 }
 JSON
 chown rabbitmq "$definitions"

@@ -1,5 +1,3 @@
-using System.Net.Http.Headers;
-using System.Text;
 using Npgsql;
 using Pipeline.Wire;
 using Xunit;
@@ -14,7 +12,8 @@ public class Stack : IAsyncLifetime
 {
     private readonly string _name = $"t{Guid.NewGuid():N}";
     private readonly List<WorkerProcess> _workers = [];
-    private readonly HttpClient _management = new();
+    private readonly List<string> _users = [];
+    private readonly BrokerManagement _management = new();
 
     public Uri Broker { get; private set; } = null!;
 
@@ -33,20 +32,12 @@ public class Stack : IAsyncLifetime
 
     public virtual async Task InitializeAsync()
     {
-        var credentials = $"{Required("Management__Username")}:{Required("Management__Password")}";
-        _management.BaseAddress = new Uri(Required("Management__Url"));
-        _management.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue(
-            "Basic",
-            Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))
-        );
-
         var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
         Broker = broker.Uri;
-        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
+        await _management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
         foreach (var user in new[] { broker.UserName, Required("Management__Username") })
         {
-            const string All = """{"configure":".*","write":".*","read":".*"}""";
-            await ManageAsync(HttpMethod.Put, $"/api/permissions/{_name}/{user}", All);
+            await _management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
         }
 
         var server = Required("ConnectionStrings__Postgres");
@@ -73,9 +64,11 @@ public class Stack : IAsyncLifetime
             await worker.DisposeAsync();
         if (Database is null)
             return; // It was never made, and the test has said why.
+        foreach (var user in _users)
+            await _management.SendAsync(HttpMethod.Delete, $"/api/users/{user}");
         await Database.DisposeAsync();
         NpgsqlConnection.ClearAllPools();
-        await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
+        await _management.SendAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
         await using var admin = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
         await using var drop = admin.CreateCommand($"drop database {_name} with (force)");
         await drop.ExecuteNonQueryAsync();
@@ -91,15 +84,35 @@ public class Stack : IAsyncLifetime
 
     public ConfirmedPublisher NewPublisher() => new(Broker, "system tests");
 
+    /// <inheritdoc cref="BrokerManagement.NamesAsync"/>
+    public Task<List<string>> NamesAsync(string kind) => _management.NamesAsync(_name, kind);
+
+    /// <summary>A RabbitMQ user with the permissions of one that installations have, for this pipeline alone.</summary>
+    /// <param name="role"><c>workers</c>, <c>publisher</c> or <c>client</c>.</param>
+    /// <param name="tags">Such as <c>management</c>; comma-separated.</param>
+    /// <returns>The broker with that user's login.</returns>
+    public async Task<Uri> CreateUserAsync(string role, string tags = "")
+    {
+        var (user, password) = ($"{_name}-{role}-{_users.Count}", Guid.NewGuid().ToString("N"));
+        _users.Add(user);
+        await _management.SendAsync(HttpMethod.Put, $"/api/users/{user}", new { password, tags });
+        await _management.GrantAsync(_name, user, BrokerUser.Of(role));
+        return new UriBuilder(Broker) { UserName = user, Password = password }.Uri;
+    }
+
     /// <summary>Closes every connection of this pipeline from the broker's side.</summary>
     /// <returns>How many there were.</returns>
     public async Task<int> CloseConnectionsAsync()
     {
-        var json = await _management.GetStringAsync(new Uri($"/api/vhosts/{_name}/connections", UriKind.Relative));
+        var json = await _management.GetAsync($"/api/vhosts/{_name}/connections");
         using var connections = System.Text.Json.JsonDocument.Parse(json);
         var names = connections.RootElement.EnumerateArray().Select(x => x.GetProperty("name").GetString()!).ToArray();
         foreach (var name in names)
-            await ManageAsync(HttpMethod.Delete, $"/api/connections/{Uri.EscapeDataString(name)}", ignoreMissing: true);
+            await _management.SendAsync(
+                HttpMethod.Delete,
+                $"/api/connections/{Uri.EscapeDataString(name)}",
+                ignoreMissing: true
+            );
         return names.Length;
     }
 
@@ -165,14 +178,5 @@ public class Stack : IAsyncLifetime
         await using var connection = await factory.CreateConnectionAsync();
         await using var channel = await connection.CreateChannelAsync();
         return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
-    }
-
-    private async Task ManageAsync(HttpMethod method, string path, string? body = null, bool ignoreMissing = false)
-    {
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
-        request.Content = new StringContent(body ?? "{}", Encoding.UTF8, "application/json");
-        using var response = await _management.SendAsync(request);
-        if (!(ignoreMissing && response.StatusCode == System.Net.HttpStatusCode.NotFound))
-            response.EnsureSuccessStatusCode();
     }
 }
