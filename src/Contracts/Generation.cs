@@ -1,3 +1,6 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+
 namespace Pipeline.Contracts.Generation;
 
 /// <summary>
@@ -26,17 +29,25 @@ public sealed record GenerateImage(
     Guid CommandId,
     Guid ProjectId,
     Guid ImageId,
-    string? SceneId,
-    int? SceneIndex,
-    int Slot,
-    string Prompt,
-    string Model,
-    int Width,
-    int Height,
+    [
+        StringLength(Limits.SceneIdLength, MinimumLength = 1),
+        RegularExpression(Patterns.NoControls, ErrorMessage = Patterns.NoControlsRule)
+    ]
+        string? SceneId,
+    [Range(1, Limits.SceneIndexLast)] int? SceneIndex,
+    [property: DefaultValue(0)] [Range(0, Limits.SlotLast)] int Slot,
+    [
+        StringLength(Limits.PromptLength, MinimumLength = 1),
+        RegularExpression(Patterns.NoNul, ErrorMessage = Patterns.NoNulRule)
+    ]
+        string Prompt,
+    [StringLength(Limits.ModelLength, MinimumLength = 1)] string Model,
+    [Range(Limits.EdgeFirst, Limits.EdgeLast)] int Width,
+    [Range(Limits.EdgeFirst, Limits.EdgeLast)] int Height,
     long? Seed,
-    IReadOnlyDictionary<string, string>? Options,
+    [Length(0, Limits.Options), StringLength(Limits.OptionLength)] IReadOnlyDictionary<string, string>? Options,
     DateTimeOffset? Deadline,
-    bool Force
+    [property: DefaultValue(false)] bool Force
 );
 
 /// <summary>
@@ -60,14 +71,14 @@ public sealed record GenerateImage(
 public sealed record GenerateStoryboard(
     Guid CommandId,
     Guid ProjectId,
-    IReadOnlyList<string>? SceneIds,
-    int ImagesPerScene,
-    string Model,
-    int Width,
-    int Height,
-    IReadOnlyDictionary<string, string>? Options,
+    [Length(1, Limits.Scenes), StringLength(Limits.SceneIdLength, MinimumLength = 1)] IReadOnlyList<string>? SceneIds,
+    [Range(1, Limits.ImagesPerScene)] int ImagesPerScene,
+    [StringLength(Limits.ModelLength, MinimumLength = 1)] string Model,
+    [Range(Limits.EdgeFirst, Limits.EdgeLast)] int Width,
+    [Range(Limits.EdgeFirst, Limits.EdgeLast)] int Height,
+    [Length(0, Limits.Options), StringLength(Limits.OptionLength)] IReadOnlyDictionary<string, string>? Options,
     DateTimeOffset? Deadline,
-    bool Force
+    [property: DefaultValue(false)] bool Force
 );
 
 /// <summary>Command: stop working on a generation, for everyone who asked for it. What is saved stays saved.</summary>

@@ -1,3 +1,6 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+
 namespace Pipeline.Contracts.Importing;
 
 /// <summary>
@@ -23,9 +26,13 @@ public sealed record ImportImage(
     Guid CommandId,
     Guid ProjectId,
     Guid ImageId,
-    string? SceneId,
-    int? SceneIndex,
-    int Slot,
-    string? SourceUrl,
-    string? UploadKey
+    [
+        StringLength(Limits.SceneIdLength, MinimumLength = 1),
+        RegularExpression(Patterns.NoControls, ErrorMessage = Patterns.NoControlsRule)
+    ]
+        string? SceneId,
+    [Range(1, Limits.SceneIndexLast)] int? SceneIndex,
+    [property: DefaultValue(0)] [Range(0, Limits.SlotLast)] int Slot,
+    [Url, StringLength(Limits.UrlLength)] string? SourceUrl,
+    [RegularExpression(Patterns.IntakeKey, ErrorMessage = Patterns.IntakeKeyRule)] string? UploadKey
 );

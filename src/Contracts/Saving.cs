@@ -1,3 +1,6 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+
 namespace Pipeline.Contracts.Saving;
 
 /// <summary>
@@ -26,15 +29,19 @@ public sealed record SaveImage(
     Guid CommandId,
     Guid ProjectId,
     Guid ImageId,
-    string? SceneId,
-    int? SceneIndex,
-    int Slot,
-    string ObjectKey,
-    string Sha256,
-    string ContentType,
-    long ByteLength,
-    int Width,
-    int Height
+    [
+        StringLength(Limits.SceneIdLength, MinimumLength = 1),
+        RegularExpression(Patterns.NoControls, ErrorMessage = Patterns.NoControlsRule)
+    ]
+        string? SceneId,
+    [Range(1, Limits.SceneIndexLast)] int? SceneIndex,
+    [property: DefaultValue(0)] [Range(0, Limits.SlotLast)] int Slot,
+    [RegularExpression(Patterns.ImageKey, ErrorMessage = Patterns.ImageKeyRule)] string ObjectKey,
+    [RegularExpression(Patterns.Sha256, ErrorMessage = Patterns.Sha256Rule)] string Sha256,
+    [AllowedValues("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")] string ContentType,
+    [Range(1, Limits.PictureBytes)] long ByteLength,
+    [Range(1, Limits.PicturePixels)] int Width,
+    [Range(1, Limits.PicturePixels)] int Height
 ) : ILaneCommand;
 
 /// <summary>Command, internal to the workers: an object that a saved picture waits for has been seen in the store.</summary>

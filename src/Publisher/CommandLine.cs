@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Play;
@@ -66,6 +67,8 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             SteerVerbs.BuildRetry(verbs),
             SteerVerbs.BuildCancel(verbs),
             PlayVerb.Build(verbs),
+            DescriptionVerbs.BuildAsyncApi(verbs),
+            DescriptionVerbs.BuildSchema(verbs),
             ServeVerb.Build(verbs),
         };
 

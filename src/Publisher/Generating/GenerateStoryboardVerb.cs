@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Contracts;
 using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
@@ -38,7 +39,7 @@ internal static class GenerateStoryboardVerb
             "--images",
             $"Pictures a scene, in the slots from 0; {ImagesDefault} by default.",
             1,
-            GenerationRules.ImagesMax
+            Limits.ImagesPerScene
         );
         var missing = new Option<bool>("--missing") { Description = "Ask again for exactly what is missing." };
         var command = SharedOptions.Id(

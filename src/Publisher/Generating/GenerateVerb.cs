@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Contracts;
 using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
@@ -30,9 +31,9 @@ internal static class GenerateVerb
             "--scene-index",
             "The scene's place, instead of its id.",
             1,
-            SceneRules.IndexLimit
+            Limits.SceneIndexLast
         );
-        var slot = SharedOptions.Number("--slot", "Place within the scene.", 0, GenerationRules.SlotMax);
+        var slot = SharedOptions.Number("--slot", "Place within the scene.", 0, Limits.SlotLast);
         slot.Required = true;
         var prompt = new Option<string>("--prompt") { Description = "What the picture shows.", Required = true };
         var seed = new Option<long?>("--seed") { Description = "Another seed is another picture.", HelpName = "N" };

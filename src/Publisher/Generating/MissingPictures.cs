@@ -1,3 +1,4 @@
+using Pipeline.Contracts;
 using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Status;
 
@@ -42,7 +43,7 @@ internal sealed class MissingPictures(StatusDatabase database)
         var project = storyboard.ProjectId;
         var scenes = storyboard.MissingScenes.Order(StringComparer.Ordinal).ToArray();
         Guid ImageOf(string scene, int slot) => GenerationMessages.ImageOf(storyboard.CommandId, scene, slot);
-        var places = scenes.SelectMany(x => Enumerable.Range(0, GenerationRules.ImagesMax).Select(y => (x, y)));
+        var places = scenes.SelectMany(x => Enumerable.Range(0, Limits.ImagesPerScene).Select(y => (x, y)));
         var requests = await _reads.OfImagesAsync(project, [.. places.Select(x => ImageOf(x.x, x.y))], cancellation);
         var byImage = requests.ToLookup(x => x.ImageId);
         var generations = (
@@ -71,7 +72,7 @@ internal sealed class MissingPictures(StatusDatabase database)
     private static int ImagesPerScene(StoryboardRow storyboard, List<TargetRow> requests) =>
         requests.Count > 0
             ? requests.Max(x => x.Slot) + 1
-            : Math.Clamp(storyboard.Requested / storyboard.MissingScenes.Count, 1, GenerationRules.ImagesMax);
+            : Math.Clamp(storyboard.Requested / storyboard.MissingScenes.Count, 1, Limits.ImagesPerScene);
 }
 
 /// <summary>New requests for what is missing, and why there is none for the rest.</summary>

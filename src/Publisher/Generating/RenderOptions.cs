@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Pipeline.Contracts;
 using Pipeline.Publisher.Terminal;
 
 namespace Pipeline.Publisher.Generating;
@@ -101,12 +102,7 @@ internal sealed class RenderOptions
     }
 
     private static Option<int?> Size(string name) =>
-        SharedOptions.Number(
-            name,
-            $"Pixels; {RenderWish.SizeDefault} by default.",
-            GenerationRules.SizeMin,
-            GenerationRules.SizeMax
-        );
+        SharedOptions.Number(name, $"Pixels; {RenderWish.SizeDefault} by default.", Limits.EdgeFirst, Limits.EdgeLast);
 }
 
 /// <summary>Turns problems into wrong usage.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Pipeline.Contracts;
 using Pipeline.Publisher.Terminal;
 
 namespace Pipeline.Publisher.Importing;
@@ -7,11 +8,11 @@ namespace Pipeline.Publisher.Importing;
 internal static class ImportPlan
 {
     public const int PictureLimit = 100_000;
-    public const int SlotLimit = 9_999;
+    public const int SlotLimit = Limits.SlotLast;
     public const int UrlLength = 2_048;
 
     /// <summary>25 MiB: what the workers take, told before the upload.</summary>
-    public const long FileLimit = 25 * 1024 * 1024;
+    public const long FileLimit = Limits.PictureBytes;
 
     private static readonly HashSet<string> Extensions = new(StringComparer.OrdinalIgnoreCase)
     {

@@ -1,3 +1,4 @@
+using Pipeline.Contracts;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Importing;
@@ -28,8 +29,8 @@ internal sealed record PlayPlan(
     public static PlayPlan Generated(Guid project, SceneFile storyboard)
     {
         var images = storyboard.ImagesPerScene ?? 1;
-        if (images is < 1 or > GenerationRules.ImagesMax)
-            throw new UsageException($"imagesPerScene: must be 1 to {GenerationRules.ImagesMax} to generate pictures.");
+        if (images is < 1 or > Limits.ImagesPerScene)
+            throw new UsageException($"imagesPerScene: must be 1 to {Limits.ImagesPerScene} to generate pictures.");
         if (storyboard.Scenes.FirstOrDefault(x => string.IsNullOrWhiteSpace(x.Prompt)) is { } mute)
             throw new UsageException($"Scene {mute.Id} has no prompt to generate a picture from: see --pictures.");
         return new PlayPlan(

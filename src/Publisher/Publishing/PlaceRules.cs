@@ -1,4 +1,4 @@
-using Pipeline.Publisher.Importing;
+using Pipeline.Contracts;
 
 namespace Pipeline.Publisher.Publishing;
 
@@ -10,11 +10,11 @@ internal static class PlaceRules
     {
         if (imageId == Guid.Empty)
             yield return "imageId: must not be all zeros";
-        if (sceneId is not null && (sceneId.Length is 0 or > SceneRules.IdLength || sceneId.Any(char.IsControl)))
-            yield return $"sceneId: must have 1 to {SceneRules.IdLength} characters and no control characters";
-        if (sceneIndex is < 1 or > SceneRules.IndexLimit)
-            yield return $"sceneIndex: must be 1 to {SceneRules.IndexLimit}";
-        if (slot is null or < 0 or > ImportPlan.SlotLimit)
-            yield return $"slot: must be 0 to {ImportPlan.SlotLimit}";
+        if (sceneId is not null && (sceneId.Length is 0 or > Limits.SceneIdLength || sceneId.Any(char.IsControl)))
+            yield return $"sceneId: must have 1 to {Limits.SceneIdLength} characters and no control characters";
+        if (sceneIndex is < 1 or > Limits.SceneIndexLast)
+            yield return $"sceneIndex: must be 1 to {Limits.SceneIndexLast}";
+        if (slot is null or < 0 or > Limits.SlotLast)
+            yield return $"slot: must be 0 to {Limits.SlotLast}";
     }
 }

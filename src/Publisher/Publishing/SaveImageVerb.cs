@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Contracts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Wire;
@@ -33,15 +34,20 @@ internal static class SaveImageVerb
         {
             Description = "The scene's id. Without a scene: a picture of the project itself.",
         };
-        var index = SharedOptions.Number("--scene-index", "The scene's place, instead of its id.", 1, 1_000_000);
-        var slot = SharedOptions.Number("--slot", "Place within the scene.", 0, 9_999);
+        var index = SharedOptions.Number(
+            "--scene-index",
+            "The scene's place, instead of its id.",
+            1,
+            Limits.SceneIndexLast
+        );
+        var slot = SharedOptions.Number("--slot", "Place within the scene.", 0, Limits.SlotLast);
         var key = Text("--key", "Key in the object store.");
         var hash = Text("--sha256", "Of the bytes, 64 lower-case hexadecimal digits.");
         var type = Text("--content-type", "What the bytes are.");
         type.AcceptOnlyFromAmong(ContentTypes);
-        var bytes = SharedOptions.Number("--bytes", "Length of the bytes.", 1, 25 * 1024 * 1024);
-        var width = SharedOptions.Number("--width", "Pixels.", 1, 50_000_000);
-        var height = SharedOptions.Number("--height", "Pixels.", 1, 50_000_000);
+        var bytes = SharedOptions.Number("--bytes", "Length of the bytes.", 1, Limits.PictureBytes);
+        var width = SharedOptions.Number("--width", "Pixels.", 1, Limits.PicturePixels);
+        var height = SharedOptions.Number("--height", "Pixels.", 1, Limits.PicturePixels);
         var command = SharedOptions.Id(
             "--command",
             "The command's id, to send the same command again; random by default."

@@ -1,3 +1,4 @@
+using Pipeline.Contracts;
 using Pipeline.Contracts.Storyboards;
 
 namespace Pipeline.Publisher.Publishing;
@@ -11,11 +12,6 @@ internal sealed record SceneText(string? Id, int? Index, string? Prompt);
 /// </summary>
 internal static class SceneRules
 {
-    public const int SceneLimit = 1_000;
-    public const int IdLength = 100;
-    public const int IndexLimit = 1_000_000;
-    public const int PromptLength = 32_000;
-
     // More would scroll the first ones out of sight.
     private const int ProblemLimit = 10;
 
@@ -24,10 +20,10 @@ internal static class SceneRules
         IReadOnlyList<SceneText?>? scenes
     )
     {
-        if (scenes is not { Count: > 0 and <= SceneLimit })
+        if (scenes is not { Count: > 0 and <= Limits.Scenes })
             return (
                 [],
-                [$"scenes: must hold 1 to {SceneLimit} scenes{(scenes is null ? "" : $", not {scenes.Count}")}"]
+                [$"scenes: must hold 1 to {Limits.Scenes} scenes{(scenes is null ? "" : $", not {scenes.Count}")}"]
             );
 
         var problems = Problems(scenes).Take(ProblemLimit).ToList();
@@ -43,8 +39,8 @@ internal static class SceneRules
         for (var i = 0; i < scenes.Count; i++)
         {
             var (id, index, prompt) = scenes[i] ?? new SceneText(null, null, null);
-            if (id is not { Length: > 0 and <= IdLength })
-                yield return $"scenes[{i}].id: must have 1 to {IdLength} characters";
+            if (id is not { Length: > 0 and <= Limits.SceneIdLength })
+                yield return $"scenes[{i}].id: must have 1 to {Limits.SceneIdLength} characters";
             else if (id.Any(char.IsControl))
                 yield return $"scenes[{i}].id: must not contain control characters";
             else if (!ids.Add(id))
@@ -52,13 +48,13 @@ internal static class SceneRules
 
             if (index is null)
                 yield return $"scenes[{i}].index: is missing";
-            else if (index is < 1 or > IndexLimit)
-                yield return $"scenes[{i}].index: must be 1 to {IndexLimit}, not {index}";
+            else if (index is < 1 or > Limits.SceneIndexLast)
+                yield return $"scenes[{i}].index: must be 1 to {Limits.SceneIndexLast}, not {index}";
             else if (!indexes.Add(index.Value))
                 yield return $"scenes[{i}].index: {index} stands twice";
 
-            if (prompt?.Length > PromptLength)
-                yield return $"scenes[{i}].prompt: must have at most {PromptLength} characters, not {prompt.Length}";
+            if (prompt?.Length > Limits.PromptLength)
+                yield return $"scenes[{i}].prompt: must have at most {Limits.PromptLength} characters, not {prompt.Length}";
             else if (prompt?.Contains('\0', StringComparison.Ordinal) == true)
                 yield return $"scenes[{i}].prompt: must not contain the character U+0000";
         }

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Mvc;
+using Pipeline.Contracts;
 using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
@@ -89,7 +90,7 @@ internal static class GenerationCommandEndpoints
         if (body.Missing && (body.CommandId is not null || body.ImagesPerScene is not null))
             problems.Add("missing: goes without commandId and imagesPerScene");
         else if (!body.Missing && body.ImagesPerScene is null)
-            problems.Add($"imagesPerScene: must be 1 to {GenerationRules.ImagesMax}");
+            problems.Add($"imagesPerScene: must be 1 to {Limits.ImagesPerScene}");
         if (problems.Count > 0)
             return Problems.BadRequest("The request cannot be right as it is.", problems);
         IReadOnlyList<string>? sceneIds = body.SceneIds?.OfType<string>().ToList();

@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Settings;
@@ -69,6 +70,7 @@ internal static class PublisherApp
         app.MapDirectUploads();
         app.MapGenerationCommands();
         app.MapGenerations();
+        app.MapDescriptions();
         app.MapHealth();
         return app;
     }

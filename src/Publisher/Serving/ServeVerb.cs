@@ -24,6 +24,7 @@ internal static class ServeVerb
                                                {"missing":true}: asks again for exactly what the last one lacks
           GET  /projects/ID/generations        requests (?open=true), their counts, the latest storyboards
           GET  /generations/ID                 by its id or a request's; POST .../retry  .../cancel
+          GET  /asyncapi  /asyncapi.json       the messages, for people and for tools;  /schemas/MESSAGE.json
           GET  /health/live  /health/ready     503 names the check that fails
 
         Example:

@@ -7,7 +7,7 @@ namespace Pipeline.Workers.Projects;
 internal sealed class Scene
 {
     /// <summary>Limit of a scene's id, in characters: long enough for a UUID with a prefix, short enough for an index.</summary>
-    public const int IdLength = 100;
+    public const int IdLength = Contracts.Limits.SceneIdLength;
 
     public required Guid ProjectId { get; init; }
 

@@ -1,15 +1,11 @@
+using Pipeline.Contracts;
 using Pipeline.Contracts.Saving;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 
 /// <summary>The rules of a <see cref="SaveImage"/> that need no database. Each answer names the field and the rule.</summary>
 internal static class SaveImageRules
 {
-    // 25 MiB and 50 megapixels: the limits of the image services this feeds (Supabase 25 MB; imgproxy 50 MP).
-    private const long ByteLengthLimit = 25 * 1024 * 1024;
-    private const long PixelLimit = 50_000_000;
-    private const int SlotLimit = 9_999;
     private const int Sha256Length = 64;
 
     private static readonly Dictionary<string, string> Extensions = new(StringComparer.Ordinal)
@@ -28,15 +24,15 @@ internal static class SaveImageRules
             { ImageId: var id } when id == Guid.Empty => "imageId: must not be empty or all zeros.",
             { SceneId: { } scene } when RefuseText(scene) is { } rule => $"sceneId: {rule}",
             { SceneIndex: < 1 } => "sceneIndex: must be 1 or more.",
-            { Slot: < 0 or > SlotLimit } => $"slot: must be 0 to {SlotLimit}.",
+            { Slot: < 0 or > Limits.SlotLast } => $"slot: must be 0 to {Limits.SlotLast}.",
             { Sha256: var hash } when !IsHash(hash) => "sha256: must be 64 lower-case hexadecimal digits.",
             { ContentType: var type } when type is null || !Extensions.ContainsKey(type) =>
                 $"contentType: must be one of {string.Join(", ", Extensions.Keys)}.",
-            { ByteLength: < 1 or > ByteLengthLimit } => $"byteLength: must be 1 to {ByteLengthLimit}.",
+            { ByteLength: < 1 or > Limits.PictureBytes } => $"byteLength: must be 1 to {Limits.PictureBytes}.",
             { Width: < 1 } => "width: must be 1 or more.",
             { Height: < 1 } => "height: must be 1 or more.",
-            _ when (long)command.Width * command.Height > PixelLimit =>
-                $"width × height: must be at most {PixelLimit} pixels.",
+            _ when (long)command.Width * command.Height > Limits.PicturePixels =>
+                $"width × height: must be at most {Limits.PicturePixels} pixels.",
             _ when command.ObjectKey != ExpectedKey(command) => $"objectKey: must be '{ExpectedKey(command)}'.",
             _ => null,
         };
@@ -46,7 +42,7 @@ internal static class SaveImageRules
         $"projects/{command.ProjectId:D}/{command.ImageId:D}/{command.Sha256}.{Extensions[command.ContentType]}";
 
     private static string? RefuseText(string text) =>
-        text.Length is 0 or > Scene.IdLength ? $"must have 1 to {Scene.IdLength} characters."
+        text.Length is 0 or > Limits.SceneIdLength ? $"must have 1 to {Limits.SceneIdLength} characters."
         : text.Any(char.IsControl) ? "must not contain control characters."
         : null;
 

@@ -123,7 +123,7 @@ public sealed partial class DocumentationTests
 
         var help = await HelpAsync();
 
-        verbs.Count.ShouldBe(16);
+        verbs.Count.ShouldBe(18);
         foreach (var verb in verbs)
             help.ShouldContain($"\n  {verb} ");
     }
