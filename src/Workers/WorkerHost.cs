@@ -8,6 +8,7 @@ using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Storyboards;
 using Pipeline.Workers.Telemetry;
+using Pipeline.Workers.Uploads;
 
 namespace Pipeline.Workers;
 
@@ -53,6 +54,7 @@ internal static class WorkerHost
 
         builder.Services.AddStoryboards();
         builder.Services.AddSaving();
+        builder.Services.AddUploads(configuration);
 
         // Last, so that it stops first: lanes are handed over while the bus and the database are still there.
         builder.Services.AddLanes(lanes);

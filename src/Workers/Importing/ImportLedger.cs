@@ -36,7 +36,12 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var commandId = request.Command.CommandId;
         if (await ReceiptLedger.FindAsync(connection, transaction, commandId, cancellation) is not { } earlier)
+        {
+            if (request.Command.UploadKey is { Length: <= ObjectKeys.ByteLimit } key)
+                await ImportSources.BeginAsync(connection, transaction, key, commandId, Now(), cancellation);
+            await transaction.CommitAsync(cancellation);
             return EarlierRun.None;
+        }
 
         IReadOnlyList<Announcement> answer = earlier.Announcements;
         var run = earlier.Outcome == Outcomes.Failed ? EarlierRun.Failed : EarlierRun.Decided;
@@ -68,6 +73,8 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
 
         if (decision.Stored is { } stored)
             await ObjectCatalog.RecordAsync(connection, transaction, stored, decision.At, cancellation);
+        if (decision.Outcome != Outcomes.Failed) // A failed one keeps its upload for the replay.
+            await ImportSources.EndAsync(connection, transaction, receipt.CommandId, cancellation);
         var messages = Messages(decision.Request, [decision.Announcement]);
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);

@@ -32,6 +32,7 @@ internal static class MessagingRoom
     {
         services.AddSingleton(options);
         services.AddSingleton(_ => new ConfirmedPublisher(options.Broker, "pipeline-workers announcements"));
+        services.AddSingleton<QueueDepth>();
         services.AddSingleton<OutboxMetrics>();
         services.AddHostedService<OutboxRelay>();
         services.Configure<MassTransitHostOptions>(host =>

@@ -59,6 +59,25 @@ internal interface IImageStore
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
     Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation);
 
+    /// <summary>Objects whose keys come after another, in the order of their keys' UTF-8 bytes. The other need not exist.</summary>
+    /// <param name="after">Null for the first objects of all.</param>
+    /// <param name="limit">1 to <see cref="PageSize"/>.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <returns>Its <see cref="ObjectPage.Continuation"/> is null where no more objects follow.</returns>
+    /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
+    Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation);
+
+    /// <summary>Multipart uploads that were begun and neither completed nor aborted: invisible, and paid for.</summary>
+    /// <param name="after">The last one that is known already; null for the first page.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <returns>Up to <see cref="PageSize"/> of them, by key.</returns>
+    /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
+    Task<IReadOnlyList<UnfinishedUpload>> ListUnfinishedAsync(UnfinishedUpload? after, CancellationToken cancellation);
+
+    /// <summary>Gives an unfinished upload's room back. Aborting what has ended succeeds.</summary>
+    /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
+    Task AbortAsync(UnfinishedUpload upload, CancellationToken cancellation);
+
     /// <summary>A URL from which anyone can read the object until it expires. Nothing checks that the object exists.</summary>
     /// <param name="key">See the remarks above.</param>
     /// <param name="lifetime">1 second to <see cref="PresignLimit"/>; whole seconds count.</param>
@@ -99,6 +118,12 @@ internal sealed record StoredObject(
 /// <param name="Objects">0 to <see cref="IImageStore.PageSize"/> objects.</param>
 /// <param name="Continuation">Given to the next call; null on the last page.</param>
 internal sealed record ObjectPage(IReadOnlyList<StoredObject> Objects, string? Continuation);
+
+/// <summary>A multipart upload without an end.</summary>
+/// <param name="Key">What it would have become.</param>
+/// <param name="UploadId">The store's own id.</param>
+/// <param name="BegunAt">UTC.</param>
+internal sealed record UnfinishedUpload(string Key, string UploadId, DateTimeOffset BegunAt);
 
 /// <summary>An object that the store refused to delete.</summary>
 /// <param name="Key">The object.</param>

@@ -129,33 +129,58 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
 
     public Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation)
     {
-        return Call($"list '{prefix}'", List, cancellation);
+        var request = new ListObjectsV2Request { Prefix = prefix, ContinuationToken = continuation };
+        return Call($"list '{prefix}'", () => List(request, IImageStore.PageSize, cancellation), cancellation);
+    }
 
-        async Task<ObjectPage> List()
+    public Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation)
+    {
+        var request = new ListObjectsV2Request { StartAfter = after };
+        return Call($"list what comes after '{after}'", () => List(request, limit, cancellation), cancellation);
+    }
+
+    private async Task<ObjectPage> List(ListObjectsV2Request request, int limit, CancellationToken cancellation)
+    {
+        request.BucketName = options.Bucket;
+        request.MaxKeys = limit;
+        var page = await s3.ListObjectsV2Async(request, cancellation);
+        var objects = page.S3Objects ?? []; // An empty listing has none.
+        return new ObjectPage(
+            [.. objects.Select(x => new StoredObject(x.Key, x.Size ?? 0, Unquoted(x.ETag), null, Utc(x.LastModified)))],
+            page.IsTruncated == true ? page.NextContinuationToken : null
+        );
+    }
+
+    public Task<IReadOnlyList<UnfinishedUpload>> ListUnfinishedAsync(
+        UnfinishedUpload? after,
+        CancellationToken cancellation
+    )
+    {
+        return Call("list unfinished uploads", List, cancellation);
+
+        async Task<IReadOnlyList<UnfinishedUpload>> List()
         {
-            var request = new ListObjectsV2Request
+            var request = new ListMultipartUploadsRequest
             {
                 BucketName = options.Bucket,
-                Prefix = prefix,
-                ContinuationToken = continuation,
-                MaxKeys = IImageStore.PageSize,
+                KeyMarker = after?.Key,
+                UploadIdMarker = after?.UploadId,
+                MaxUploads = IImageStore.PageSize,
             };
-            var page = await s3.ListObjectsV2Async(request, cancellation);
-            var objects = page.S3Objects ?? []; // An empty listing has none.
-            return new ObjectPage(
-                [
-                    .. objects.Select(x => new StoredObject(
-                        x.Key,
-                        x.Size ?? 0,
-                        Unquoted(x.ETag),
-                        null,
-                        Utc(x.LastModified)
-                    )),
-                ],
-                page.IsTruncated == true ? page.NextContinuationToken : null
-            );
+            var page = await s3.ListMultipartUploadsAsync(request, cancellation);
+            return
+            [
+                .. (page.MultipartUploads ?? []).Select(x => new UnfinishedUpload(x.Key, x.UploadId, Utc(x.Initiated))),
+            ];
         }
     }
+
+    public Task AbortAsync(UnfinishedUpload upload, CancellationToken cancellation) =>
+        Call(
+            $"abort the upload of {upload.Key}",
+            () => OrNull(() => s3.AbortMultipartUploadAsync(options.Bucket, upload.Key, upload.UploadId, cancellation)),
+            cancellation
+        );
 
     public Task<PresignedUrl> PresignGetAsync(string key, TimeSpan lifetime, CancellationToken cancellation)
     {

@@ -10,6 +10,7 @@ using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
+using Pipeline.Workers.Uploads;
 using Shouldly;
 using Xunit;
 
@@ -50,6 +51,7 @@ public sealed partial class DocumentationTests
             (StorageOptions.Section, typeof(StorageOptions)),
             (GenerationOptions.Section, typeof(GenerationOptions)),
             (RenderingOptions.Section, typeof(RenderingOptions)),
+            (UploadOptions.Section, typeof(UploadOptions)),
             ($"{ModelOptions.Section}__NAME", typeof(ModelOptions)),
         ];
 

@@ -130,6 +130,8 @@ public abstract class SlicePipeline : IAsyncLifetime
         }
     }
 
+    private protected Task<uint> PurgeAsync(string queue) => _channel.QueuePurgeAsync(queue);
+
     private protected async Task<uint> ReadyAsync(string queue)
     {
         await using var channel = await _broker.CreateChannelAsync();

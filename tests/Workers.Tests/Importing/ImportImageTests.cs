@@ -23,6 +23,7 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
         "select count(*) from pipeline.outbox where exchange = 'save-image' and routing_key = $1::text";
     private const string Rejections =
         "select nullif(count(*), 0) from pipeline.outbox where exchange = 'command-rejected' and routing_key = $1::text";
+    private const string Sources = "select count(*) from pipeline.import_sources where key = $1";
     private const string Objects =
         "select count(*) from pipeline.catalog_objects where key like 'projects/' || $1::text || '/%'";
 
@@ -71,6 +72,36 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
         (await pipeline.WaitForAsync(Outcome, command.CommandId)).ShouldBe("applied");
         (await SaveOf(command)).ContentType.ShouldBe("image/jpeg");
         await ShouldVanish(upload);
+        (await pipeline.AskAsync(Sources, upload)).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task Upload_of_a_failed_import_is_noted_and_kept_until_its_replay()
+    {
+        var upload = ObjectKeys.ForUpload(Guid.NewGuid());
+        await pipeline.Store.PutOnceAsync(upload, TinyFiles.Gif(), "application/octet-stream", default);
+        var command = NewImport(null) with { UploadKey = upload };
+        await pipeline.AskAsync(
+            $"""
+            create function pipeline.break() returns trigger language plpgsql as
+                $$ begin raise exception 'planted by the test'; end $$;
+            create trigger break before insert on pipeline.outbox for each row
+                when (new.exchange = 'save-image' and new.routing_key = '{command.ProjectId}')
+                execute function pipeline.break();
+            """
+        );
+        await pipeline.SendAsync(command);
+        (await pipeline.WaitForAsync(Outcome, command.CommandId)).ShouldBe("failed");
+        await ShouldHaveDeadLetter();
+        (await pipeline.AskAsync(Sources, upload)).ShouldBe("1");
+        (await pipeline.Store.HeadAsync(upload, default)).ShouldNotBeNull();
+
+        await pipeline.AskAsync("drop trigger break on pipeline.outbox");
+        await pipeline.SendAsync(command, replays: 1);
+
+        await pipeline.WaitForAsync(Outcome + " and outcome = 'applied'", command.CommandId);
+        await ShouldVanish(upload);
+        (await pipeline.AskAsync(Sources, upload)).ShouldBe("0");
     }
 
     [Fact]

@@ -36,11 +36,13 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "generation_leases",
         "generation_storyboard_items",
         "generation_storyboards",
+        "import_sources",
         "lane_suspects",
         "lanes",
         "outbox",
         "provider_gates",
         "receipt_conflicts",
+        "upload_sweeps",
         "workers",
     ];
 
