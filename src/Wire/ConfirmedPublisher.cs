@@ -1,6 +1,4 @@
-using System.Collections.Concurrent;
-using RabbitMQ.Client;
-using RabbitMQ.Client.Events;
+using System.Threading.Channels;
 using RabbitMQ.Client.Exceptions;
 
 namespace Pipeline.Wire;
@@ -21,12 +19,15 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     /// <summary>Unconfirmed messages at once. More gains nothing on a loopback broker and costs memory.</summary>
     public const int DefaultWindow = 1024;
 
-    /// <summary>How long the broker may take to confirm. A quorum queue without its majority does not confirm.</summary>
+    /// <summary>
+    /// How long the broker may take to confirm, to take a message off our hands, or to open a connection. A quorum
+    /// queue without its majority does not confirm; a broker that is out of memory reads nothing.
+    /// </summary>
     public static readonly TimeSpan ConfirmTimeout = TimeSpan.FromSeconds(30);
 
     private readonly SemaphoreSlim _order = new(1, 1);
     private readonly SemaphoreSlim _window = new(window, window);
-    private Session? _session;
+    private ConfirmChannel? _channel;
 
     /// <summary>Writes one message and returns once the broker has confirmed it.</summary>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
@@ -52,7 +53,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     )
     {
         var confirms = new List<Task>();
-        Session? session = null;
+        ConfirmChannel? channel = null;
         PublishFailedException? lost = null;
         foreach (var message in messages)
         {
@@ -60,7 +61,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             {
                 if (lost is null)
                 {
-                    (session, var confirm) = await SendOnAsync(message, session, cancellation);
+                    (channel, var confirm) = await SendOnAsync(message, channel, cancellation);
                     confirms.Add(confirm);
                 }
             }
@@ -84,9 +85,9 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     public async Task<Task> SendAsync(WireMessage message, CancellationToken cancellation) =>
         (await SendOnAsync(message, required: null, cancellation)).Confirmed;
 
-    private async Task<(Session Session, Task Confirmed)> SendOnAsync(
+    private async Task<(ConfirmChannel Channel, Task Confirmed)> SendOnAsync(
         WireMessage message,
-        Session? required,
+        ConfirmChannel? required,
         CancellationToken cancellation
     )
     {
@@ -102,10 +103,10 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                 if (required is { IsOpen: false })
                     throw new PublishFailedException($"The channel was lost before {message.MessageId} was sent.");
 
-                var session = required ?? await OpenSessionAsync(cancellation);
-                var confirm = await session.WriteAsync(message, cancellation);
+                var channel = required ?? await OpenChannelAsync(cancellation);
+                var confirm = await channel.WriteAsync(message, cancellation);
                 sent = true;
-                return (session, LeaveWindow(confirm));
+                return (channel, LeaveWindow(confirm));
             }
             finally
             {
@@ -113,8 +114,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                     _window.Release();
             }
         }
-        catch (Exception e)
-            when (e is RabbitMQClientException or IOException or TimeoutException or ObjectDisposedException)
+        catch (Exception e) when (IsLoss(e, cancellation))
         {
             throw new PublishFailedException($"'{message.Exchange}' did not take {message.MessageId}: {e.Message}", e);
         }
@@ -127,25 +127,34 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
     /// <summary>Closes the connection. Messages still on their way fail.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_session is not null)
-            await _session.DisposeAsync();
+        if (_channel is not null)
+            await _channel.DisposeAsync();
         _order.Dispose();
         _window.Dispose();
     }
 
-    private async Task<Session> OpenSessionAsync(CancellationToken cancellation)
+    private async Task<ConfirmChannel> OpenChannelAsync(CancellationToken cancellation)
     {
-        if (_session is { IsOpen: true })
-            return _session;
+        if (_channel is { IsOpen: true })
+            return _channel;
 
-        // Forgotten first: where the broker is down, the next call must not dispose the same session again.
-        var lost = _session;
-        _session = null;
+        // Forgotten first: where the broker is down, the next call must not dispose the same channel again.
+        var lost = _channel;
+        _channel = null;
         if (lost is not null)
             await lost.DisposeAsync();
-        _session = await Session.OpenAsync(broker, clientName, cancellation);
-        return _session;
+        _channel = await ConfirmChannel.OpenAsync(broker, clientName, cancellation);
+        return _channel;
     }
+
+    private static bool IsLoss(Exception error, CancellationToken caller) =>
+        error
+            is RabbitMQClientException
+                or IOException
+                or TimeoutException
+                or ObjectDisposedException
+                or ChannelClosedException
+        || (error is OperationCanceledException && !caller.IsCancellationRequested);
 
     private async Task LeaveWindow(Task confirm)
     {
@@ -161,161 +170,6 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
         {
             _window.Release();
         }
-    }
-
-    /// <summary>One channel with confirms on: sequence numbers start at 1 and count each publish.</summary>
-    private sealed class Session : IAsyncDisposable
-    {
-        private readonly IConnection _connection;
-        private readonly IChannel _channel;
-        private readonly ConcurrentDictionary<ulong, Pending> _pending = new();
-        private ulong _next = 1;
-        private ulong _settled;
-
-        private Session(IConnection connection, IChannel channel)
-        {
-            _connection = connection;
-            _channel = channel;
-            channel.BasicAcksAsync += (_, ack) => Settle(ack.DeliveryTag, ack.Multiple, refused: false);
-            channel.BasicNacksAsync += (_, nack) => Settle(nack.DeliveryTag, nack.Multiple, refused: true);
-            channel.BasicReturnAsync += (_, returned) => Return(returned);
-            channel.ChannelShutdownAsync += (_, reason) => Lose(reason);
-        }
-
-        public bool IsOpen => _channel.IsOpen;
-
-        public static async Task<Session> OpenAsync(Uri broker, string clientName, CancellationToken cancellation)
-        {
-            var factory = new ConnectionFactory
-            {
-                Uri = broker,
-                ClientProvidedName = clientName,
-                AutomaticRecoveryEnabled = false, // A recovered channel would start its sequence anew behind our back.
-            };
-            var connection = await factory.CreateConnectionAsync(cancellation);
-            try
-            {
-                var channel = await connection.CreateChannelAsync(
-                    new CreateChannelOptions(
-                        publisherConfirmationsEnabled: true,
-                        publisherConfirmationTrackingEnabled: false
-                    ),
-                    cancellation
-                );
-                return new Session(connection, channel);
-            }
-            catch
-            {
-                await connection.DisposeAsync();
-                throw;
-            }
-        }
-
-        public async Task<Task> WriteAsync(WireMessage message, CancellationToken cancellation)
-        {
-            var pending = new Pending(message);
-            var sequence = _next++;
-            _pending[sequence] = pending;
-            try
-            {
-                var properties = new BasicProperties
-                {
-                    MessageId = pending.MessageId,
-                    Type = message.Exchange,
-                    ContentType = WireJson.ContentType,
-                    DeliveryMode = DeliveryModes.Persistent,
-                };
-                await _channel.BasicPublishAsync(
-                    message.Exchange,
-                    message.RoutingKey,
-                    message.Mandatory,
-                    properties,
-                    message.Body,
-                    cancellation
-                );
-            }
-            catch
-            {
-                _pending.TryRemove(sequence, out _);
-                // Whether the broker counted this publish is unknown, so this channel's numbers are no longer ours.
-                await _channel.AbortAsync(CancellationToken.None);
-                throw;
-            }
-
-            if (!_channel.IsOpen)
-                await Lose(_channel.CloseReason);
-            return pending.Confirmed.Task;
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await _connection.AbortAsync();
-            await Lose(reason: null);
-            await _channel.DisposeAsync();
-            await _connection.DisposeAsync();
-        }
-
-        private Task Settle(ulong tag, bool multiple, bool refused)
-        {
-            for (var sequence = multiple ? _settled + 1 : tag; sequence <= tag; sequence++)
-            {
-                if (!_pending.TryRemove(sequence, out var pending))
-                    continue;
-                if (pending.Returned is { } why)
-                    pending.Confirmed.TrySetException(new UnroutableMessageException(pending.Message, why));
-                else if (refused)
-                    pending.Confirmed.TrySetException(
-                        new PublishFailedException($"The broker refused {pending.MessageId}.")
-                    );
-                else
-                    pending.Confirmed.TrySetResult();
-            }
-
-            if (multiple)
-                _settled = tag;
-            return Task.CompletedTask;
-        }
-
-        // The broker sends basic.return before the ack of the same message, and names it by its properties only.
-        private Task Return(BasicReturnEventArgs returned)
-        {
-            foreach (var pending in _pending.Values)
-            {
-                if (pending.MessageId == returned.BasicProperties.MessageId)
-                    pending.Returned = returned.ReplyText;
-            }
-
-            return Task.CompletedTask;
-        }
-
-        private Task Lose(ShutdownEventArgs? reason)
-        {
-            foreach (var sequence in _pending.Keys)
-            {
-                if (_pending.TryRemove(sequence, out var pending))
-                {
-                    pending.Confirmed.TrySetException(
-                        new PublishFailedException(
-                            $"The channel was lost before {pending.MessageId} was confirmed: {reason?.ReplyText ?? "closed"}.",
-                            reason is null ? null : new OperationInterruptedException(reason)
-                        )
-                    );
-                }
-            }
-
-            return Task.CompletedTask;
-        }
-    }
-
-    private sealed class Pending(WireMessage message)
-    {
-        public WireMessage Message { get; } = message;
-
-        public string MessageId { get; } = message.MessageId.ToString("D");
-
-        public string? Returned { get; set; }
-
-        public TaskCompletionSource Confirmed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
 

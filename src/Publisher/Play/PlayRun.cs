@@ -71,7 +71,10 @@ internal sealed class PlayRun(
                     || (completeAt is { } at && elapsed.TotalSeconds - at > ReceiptGrace.TotalSeconds)
                     || (asking.IsCompleted && await IsSettledAsync(completeAt is not null, cancellation));
                 if (isOver)
+                {
+                    result = await ReadAsync(result, cancellation); // What came while the last question was asked.
                     return completeAt ?? elapsed.TotalSeconds;
+                }
 
                 await _progress.ShowAsync(Text(result, elapsed));
                 await Task.Delay(PollInterval, clock, cancellation);

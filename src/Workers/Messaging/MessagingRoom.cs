@@ -43,6 +43,7 @@ internal static class MessagingRoom
         });
         services.AddMassTransit(bus =>
         {
+            bus.DisableUsageTelemetry(); // A worker tells nobody outside what it runs.
             bus.SetKebabCaseEndpointNameFormatter();
             slices(bus);
             bus.AddConfigureEndpointsCallback(

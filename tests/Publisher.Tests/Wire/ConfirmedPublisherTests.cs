@@ -130,6 +130,39 @@ public sealed class ConfirmedPublisherTests
     }
 
     [Fact]
+    public async Task Send_that_waits_for_room_ends_when_the_connection_is_cut()
+    {
+        const int count = 5_000;
+        await using var queue = await ScratchQueue.DeclareAsync();
+        await using var network = new StallingProxy(Servers.Broker);
+        // The window is wider than the run, so that nothing but the network holds a send up.
+        await using var publisher = new ConfirmedPublisher(network.Address, queue.Name, window: count);
+        await publisher.PublishAsync(queue.Message(Guid.NewGuid()), CancellationToken.None);
+        var body = new byte[16 * 1024];
+        var sent = 0;
+
+        network.Stall();
+        var sending = Task.Run(async () =>
+        {
+            for (; sent < count; sent++)
+                _ = await publisher.SendAsync(
+                    queue.Message(Guid.NewGuid()) with
+                    {
+                        Body = body,
+                    },
+                    CancellationToken.None
+                );
+        });
+        await StandsStillAsync(() => Volatile.Read(ref sent));
+        sent.ShouldBeInRange(1, count - 1);
+        network.Cut();
+
+        await Should.ThrowAsync<PublishFailedException>(() => sending.WaitAsync(Patience));
+        network.Resume();
+        await publisher.PublishAsync(queue.Message(Guid.NewGuid()), CancellationToken.None).WaitAsync(Patience);
+    }
+
+    [Fact]
     public async Task Broker_that_is_not_there_fails_each_publish_and_the_next_one_too()
     {
         // Port 9 is "discard", which nothing listens to here.
@@ -140,6 +173,17 @@ public sealed class ConfirmedPublisherTests
             await Should.ThrowAsync<PublishFailedException>(() =>
                 publisher.PublishAsync(message, CancellationToken.None)
             );
+    }
+
+    /// <summary>Waits until a counter that went up goes up no more: a second long, in twenty looks.</summary>
+    private static async Task StandsStillAsync(Func<int> counter)
+    {
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+        for (var (seen, still) = (0, 0); still < 20; still = seen > 0 && seen == counter() ? still + 1 : 0)
+        {
+            seen = counter();
+            await look.WaitForNextTickAsync();
+        }
     }
 
     private static ConfirmedPublisher Publisher(string name) => new(Servers.Broker, name);

@@ -75,9 +75,14 @@ public class Stack : IAsyncLifetime
         _management.Dispose();
     }
 
-    public WorkerProcess StartWorker(string name)
+    /// <param name="name">What the status views call it.</param>
+    /// <param name="others">Settings of this worker alone.</param>
+    public WorkerProcess StartWorker(string name, params (string Name, string Value)[] others)
     {
-        var worker = WorkerProcess.Start(name, Settings);
+        var settings = new Dictionary<string, string>(Settings, StringComparer.Ordinal);
+        foreach (var (setting, value) in others)
+            settings[setting] = value;
+        var worker = WorkerProcess.Start(name, settings);
         _workers.Add(worker);
         return worker;
     }
@@ -144,9 +149,13 @@ public class Stack : IAsyncLifetime
         while (!await holds())
         {
             if (DateTimeOffset.UtcNow > deadline)
+            {
+                var report = await StackReport.WriteAsync(_management, _name, Database);
                 throw new TimeoutException(
-                    $"Not seen in time: {fact}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
+                    $"Not seen in time: {fact}\n{report}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
                 );
+            }
+
             await Task.Delay(50);
         }
     }

@@ -30,8 +30,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     public string Log => string.Join('\n', _log);
 
     /// <summary>The last lines, for the message of a test that fails.</summary>
-    public string Tail =>
-        $"--- {_name}\n{string.Join('\n', _log.Where(x => !x.Contains("T-FAULT", StringComparison.Ordinal)).TakeLast(60))}";
+    public string Tail => $"--- {_name}\n{string.Join('\n', _log.Where(x => !IsNoise(x)).TakeLast(60))}";
 
     public bool HasExited => _process.HasExited;
 
@@ -90,6 +89,10 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         return Process.Start(start)!;
     }
 
+    /// <summary>MassTransit's line for each delivery that a lost channel leaves unanswered.</summary>
+    private static bool IsNoise(string line) =>
+        line.Contains("T-FAULT", StringComparison.Ordinal) || line.Contains("R-CANCEL", StringComparison.Ordinal);
+
     private void Keep(string? line)
     {
         if (line is null)
@@ -102,7 +105,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     private void Signal(int signal)
     {
         if (Kill(_process.Id, signal) != 0)
-            throw new InvalidOperationException($"Signal {signal} did not reach process {_process.Id}.");
+            throw new InvalidOperationException($"Signal {signal} did not reach process {_process.Id}.\n{Tail}");
     }
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]

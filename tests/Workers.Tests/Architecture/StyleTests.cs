@@ -15,7 +15,8 @@ public sealed partial class StyleTests
 
     private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal)
     {
-        ["src/Wire/ConfirmedPublisher.cs"] = "one mechanism: the order, the window and the confirms share their state",
+        ["src/Wire/ConfirmChannel.cs"] =
+            "one mechanism: the channel, its sequence numbers and its end share their state",
         ["src/Workers/Importing/ImportLedger.cs"] = "the statements of one table and their one reader",
         ["src/Workers/Generation/GenerationDesk.cs"] = "what the transitions do, in the order of the state machine",
         ["src/Workers/Generation/GenerationStateMachine.cs"] = "the whole table, every event in every state",

@@ -1,0 +1,216 @@
+using System.Collections.Concurrent;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
+
+namespace Pipeline.Wire;
+
+/// <summary>One channel with confirms on: sequence numbers start at 1 and count each publish.</summary>
+/// <remarks>
+/// RabbitMQ.Client 7.1.2 can wait for itself: a publish that waits for room in the socket's queue holds the lock that
+/// the end of its connection waits for, and only that end empties the queue (read in Channel.PublisherConfirms.cs;
+/// mended in later versions, issues 1930 and 1960). So each publish carries a token that the loss of the channel
+/// cancels, and nothing of the client is waited for without a limit.
+/// </remarks>
+internal sealed class ConfirmChannel : IAsyncDisposable
+{
+    // A connection that is gone is not worth more: what is left of it is for the garbage collector.
+    private static readonly TimeSpan GoodbyeLimit = TimeSpan.FromSeconds(5);
+
+    private readonly IConnection _connection;
+    private readonly IChannel _channel;
+    private readonly ConcurrentDictionary<ulong, Pending> _pending = new();
+    private readonly CancellationTokenSource _lost = new();
+    private ulong _next = 1;
+    private ulong _settled;
+
+    private ConfirmChannel(IConnection connection, IChannel channel)
+    {
+        _connection = connection;
+        _channel = channel;
+        channel.BasicAcksAsync += (_, ack) => Settle(ack.DeliveryTag, ack.Multiple, refused: false);
+        channel.BasicNacksAsync += (_, nack) => Settle(nack.DeliveryTag, nack.Multiple, refused: true);
+        channel.BasicReturnAsync += (_, returned) => Return(returned);
+        channel.ChannelShutdownAsync += (_, reason) => Lose(reason);
+    }
+
+    public bool IsOpen => _channel.IsOpen && !_lost.IsCancellationRequested;
+
+    public static async Task<ConfirmChannel> OpenAsync(Uri broker, string clientName, CancellationToken cancellation)
+    {
+        var factory = new ConnectionFactory
+        {
+            Uri = broker,
+            ClientProvidedName = clientName,
+            AutomaticRecoveryEnabled = false, // A recovered channel would start its sequence anew behind our back.
+        };
+        var connecting = factory.CreateConnectionAsync(cancellation);
+        var connection = await WithinAsync(connecting, cancellation);
+        try
+        {
+            var opening = connection.CreateChannelAsync(
+                new CreateChannelOptions(
+                    publisherConfirmationsEnabled: true,
+                    publisherConfirmationTrackingEnabled: false
+                ),
+                cancellation
+            );
+            return new ConfirmChannel(
+                connection,
+                await opening.WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation)
+            );
+        }
+        catch
+        {
+            await GoodbyeAsync(connection);
+            throw;
+        }
+    }
+
+    public async Task<Task> WriteAsync(WireMessage message, CancellationToken cancellation)
+    {
+        var pending = new Pending(message);
+        var sequence = _next++;
+        _pending[sequence] = pending;
+        try
+        {
+            var properties = new BasicProperties
+            {
+                MessageId = pending.MessageId,
+                Type = message.Exchange,
+                ContentType = WireJson.ContentType,
+                DeliveryMode = DeliveryModes.Persistent,
+            };
+            var write = _channel.BasicPublishAsync(
+                message.Exchange,
+                message.RoutingKey,
+                message.Mandatory,
+                properties,
+                message.Body,
+                _lost.Token
+            );
+            if (write.IsCompletedSuccessfully)
+                await write;
+            else
+                await write.AsTask().WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation);
+        }
+        catch
+        {
+            _pending.TryRemove(sequence, out _);
+            // Whether the broker counted this publish is unknown, so this channel's numbers are no longer ours.
+            await Lose(reason: null);
+            throw;
+        }
+
+        if (!IsOpen)
+            await Lose(_channel.CloseReason);
+        return pending.Confirmed.Task;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Lose(reason: null);
+        await GoodbyeAsync(_connection);
+    }
+
+    /// <summary>Ends a connection with all its channels, or leaves it to itself where that takes too long.</summary>
+    private static async Task GoodbyeAsync(IConnection connection)
+    {
+        try
+        {
+            await connection.AbortAsync().WaitAsync(GoodbyeLimit);
+            await connection.DisposeAsync().AsTask().WaitAsync(GoodbyeLimit);
+        }
+        catch (Exception e) when (e is TimeoutException or RabbitMQClientException or IOException)
+        {
+            // Nobody uses it any more, and the broker misses its heartbeats.
+        }
+    }
+
+    /// <summary>Waits for a connection; one that comes too late is closed.</summary>
+    private static async Task<IConnection> WithinAsync(Task<IConnection> connecting, CancellationToken cancellation)
+    {
+        try
+        {
+            return await connecting.WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation);
+        }
+        catch when (!connecting.IsCompleted)
+        {
+            _ = EndLateAsync(connecting);
+            throw;
+        }
+    }
+
+    private static async Task EndLateAsync(Task<IConnection> connecting)
+    {
+        try
+        {
+            await GoodbyeAsync(await connecting);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // It failed in the end, and its caller has long been told so.
+        }
+    }
+
+    private Task Settle(ulong tag, bool multiple, bool refused)
+    {
+        for (var sequence = multiple ? _settled + 1 : tag; sequence <= tag; sequence++)
+        {
+            if (!_pending.TryRemove(sequence, out var pending))
+                continue;
+            if (pending.Returned is { } why)
+                pending.Confirmed.TrySetException(new UnroutableMessageException(pending.Message, why));
+            else if (refused)
+                pending.Confirmed.TrySetException(
+                    new PublishFailedException($"The broker refused {pending.MessageId}.")
+                );
+            else
+                pending.Confirmed.TrySetResult();
+        }
+
+        if (multiple)
+            _settled = tag;
+        return Task.CompletedTask;
+    }
+
+    // The broker sends basic.return before the ack of the same message, and names it by its properties only.
+    private Task Return(BasicReturnEventArgs returned)
+    {
+        foreach (var pending in _pending.Values)
+        {
+            if (pending.MessageId == returned.BasicProperties.MessageId)
+                pending.Returned = returned.ReplyText;
+        }
+
+        return Task.CompletedTask;
+    }
+
+    private async Task Lose(ShutdownEventArgs? reason)
+    {
+        await _lost.CancelAsync();
+        foreach (var sequence in _pending.Keys)
+        {
+            if (_pending.TryRemove(sequence, out var pending))
+            {
+                pending.Confirmed.TrySetException(
+                    new PublishFailedException(
+                        $"The channel was lost before {pending.MessageId} was confirmed: {reason?.ReplyText ?? "closed"}.",
+                        reason is null ? null : new OperationInterruptedException(reason)
+                    )
+                );
+            }
+        }
+    }
+
+    private sealed class Pending(WireMessage message)
+    {
+        public WireMessage Message { get; } = message;
+
+        public string MessageId { get; } = message.MessageId.ToString("D");
+
+        public string? Returned { get; set; }
+
+        public TaskCompletionSource Confirmed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
