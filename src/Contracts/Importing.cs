@@ -9,7 +9,8 @@ namespace Pipeline.Contracts.Importing;
 /// <remarks>
 /// Published to <c>import-image</c>, a queue of competing workers. Exactly one of <paramref name="SourceUrl"/> and
 /// <paramref name="UploadKey"/> is given. Its receipt is <c>applied</c> when the bytes are stored and the save is queued
-/// under <c>UUIDv5(CommandId, "save-image")</c>, or <c>rejected</c> with the reason when it is no acceptable picture.
+/// under <c>UUIDv5(CommandId, "save-image")</c> (a replacement: <c>"replace-image"</c>), or <c>rejected</c> with the
+/// reason when it is no acceptable picture.
 /// </remarks>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">As in <see cref="Saving.SaveImage"/>.</param>
@@ -21,6 +22,10 @@ namespace Pipeline.Contracts.Importing;
 /// <param name="UploadKey">
 /// A key under <c>uploads/</c> where the publisher has put the bytes, deleted afterwards; or one under <c>generated/</c>
 /// where the pipeline itself has put a rendered picture, which stays.
+/// </param>
+/// <param name="Replace">
+/// True gives a picture that is there these bytes, as <see cref="Saving.ReplaceImage"/> does; scene and slot stay as they
+/// are, whatever is said here.
 /// </param>
 public sealed record ImportImage(
     Guid CommandId,
@@ -34,5 +39,6 @@ public sealed record ImportImage(
     [Range(1, Limits.SceneIndexLast)] int? SceneIndex,
     [property: DefaultValue(0)] [Range(0, Limits.SlotLast)] int Slot,
     [Url, StringLength(Limits.UrlLength)] string? SourceUrl,
-    [RegularExpression(Patterns.IntakeKey, ErrorMessage = Patterns.IntakeKeyRule)] string? UploadKey
+    [RegularExpression(Patterns.IntakeKey, ErrorMessage = Patterns.IntakeKeyRule)] string? UploadKey,
+    [property: DefaultValue(false)] bool Replace = false
 );

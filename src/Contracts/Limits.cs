@@ -78,7 +78,7 @@ public static class Patterns
     public const string Sha256Rule = "must be 64 lower-case hexadecimal digits.";
 
     /// <summary>The key of a picture's bytes.</summary>
-    public const string ImageKey = $"^projects/{Id}/{Id}/{File}$";
+    public const string ImageKey = $"^projects/{Id}/{Id}/[0-9a-f]{{64}}(-([2-9]|[1-9][0-9]{{1,2}}))?{Extension}$";
 
     /// <summary>In words.</summary>
     public const string ImageKeyRule = "must be 'projects/{projectId}/{imageId}/{sha256}.{png|jpg|gif|webp|avif}'.";
@@ -91,5 +91,7 @@ public static class Patterns
 
     private const string Id = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
-    private const string File = @"[0-9a-f]{64}\.(png|jpg|gif|webp|avif)";
+    private const string File = $"[0-9a-f]{{64}}{Extension}";
+
+    private const string Extension = @"\.(png|jpg|gif|webp|avif)";
 }

@@ -18,7 +18,8 @@ namespace Pipeline.Contracts.Saving;
 /// </param>
 /// <param name="Slot">Place within the scene, 0 to 9,999; pictures are listed by slot, then by the order of saving.</param>
 /// <param name="ObjectKey">
-/// Key in the store: <c>projects/{projectId}/{imageId}/{sha256}.{png|jpg|gif|webp|avif}</c>.
+/// Key in the store: <c>projects/{projectId}/{imageId}/{sha256}.{png|jpg|gif|webp|avif}</c>, or <c>{sha256}-{n}.…</c> with
+/// n from 2 to 999 where that key was purged before.
 /// </param>
 /// <param name="Sha256">Of the bytes, 64 lower-case hexadecimal digits.</param>
 /// <param name="ContentType"><c>image/png</c>, <c>image/jpeg</c>, <c>image/gif</c>, <c>image/webp</c> or <c>image/avif</c>.</param>
@@ -51,6 +52,55 @@ public sealed record SaveImage(
 /// <param name="ImageId">The picture that waits.</param>
 /// <param name="ObjectKey">The key at which the object was seen.</param>
 public sealed record ConfirmObject(Guid CommandId, Guid ProjectId, Guid ImageId, string ObjectKey) : ILaneCommand;
+
+/// <summary>
+/// Command: give a picture other bytes. It keeps its id, scene and slot; its version and its URLs change. Until the new
+/// object is seen in the store the earlier bytes are shown; they are purged some time after the new ones are committed.
+/// </summary>
+/// <inheritdoc cref="ILaneCommand" path="/remarks"/>
+/// <inheritdoc cref="SaveImage" path="/param"/>
+/// <param name="ImageId">
+/// A picture that is there: <c>target-missing</c> where none is, <c>superseded</c> where it was deleted.
+/// </param>
+public sealed record ReplaceImage(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    [RegularExpression(Patterns.ImageKey, ErrorMessage = Patterns.ImageKeyRule)] string ObjectKey,
+    [RegularExpression(Patterns.Sha256, ErrorMessage = Patterns.Sha256Rule)] string Sha256,
+    [AllowedValues("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif")] string ContentType,
+    [Range(1, Limits.PictureBytes)] long ByteLength,
+    [Range(1, Limits.PicturePixels)] int Width,
+    [Range(1, Limits.PicturePixels)] int Height
+) : ILaneCommand;
+
+/// <summary>Event: the picture has its new bytes, and the project's document shows them.</summary>
+/// <inheritdoc cref="ImageSaved" path="/param"/>
+/// <param name="CommandId">The replacement, or the command that brought the object that it waited for.</param>
+/// <param name="ImageVersion">One more than before.</param>
+public sealed record ImageReplaced(
+    Guid CommandId,
+    Guid ProjectId,
+    long ProjectVersion,
+    Guid ImageId,
+    int ImageVersion,
+    string? SceneId,
+    int Slot,
+    string ObjectKey,
+    DateTimeOffset At
+);
+
+/// <summary>Event: a replacement waits for its object; the picture's earlier bytes are shown until it is seen.</summary>
+/// <inheritdoc cref="ImageSaved" path="/param"/>
+/// <param name="ImageVersion">The version that is shown meanwhile.</param>
+public sealed record ReplacementAwaited(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    int ImageVersion,
+    string ObjectKey,
+    DateTimeOffset At
+);
 
 /// <summary>Event: the picture is committed, stored and shown in the project's document.</summary>
 /// <param name="CommandId">The command that showed it: a save, or the command that brought what the save waited for.</param>

@@ -1,9 +1,11 @@
 using System.CommandLine;
+using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Play;
 using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Replacing;
 using Pipeline.Publisher.Serving;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
@@ -56,6 +58,11 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             SaveImageVerb.Build(verbs),
             ImportVerb.Build(verbs),
             UploadVerb.Build(verbs),
+            ReplaceVerb.Build(verbs),
+            DeleteVerbs.BuildDelete(verbs),
+            DeleteVerbs.BuildRestore(verbs),
+            DeletionsVerb.Build(verbs),
+            RetryDeletionVerb.Build(verbs),
             StatusVerb.Build(verbs),
             ReceiptsVerb.Build(verbs),
             LanesVerb.Build(verbs),

@@ -1,8 +1,11 @@
+using Pipeline.Workers.Cdn;
+using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storage;
@@ -41,6 +44,7 @@ internal static class WorkerHost
         builder.Services.AddTelemetry(configuration, worker.Id, worker.Name);
         builder.Services.AddPersistence(configuration, worker);
         builder.Services.AddStorage(configuration);
+        builder.Services.AddCdn(configuration);
         builder.Services.AddMessaging(
             MessagingOptions.Read(configuration),
             lanes.BodySizeLimitBytes,
@@ -49,12 +53,15 @@ internal static class WorkerHost
                 bus.AddImporting(configuration);
                 bus.AddGeneration(configuration);
                 bus.AddRendering(configuration);
+                bus.AddDeleting(configuration);
             }
         );
 
+        builder.Services.AddRetention(configuration);
         builder.Services.AddStoryboards();
         builder.Services.AddSaving();
         builder.Services.AddUploads(configuration);
+        builder.Services.AddDeletingLane();
 
         // Last, so that it stops first: lanes are handed over while the bus and the database are still there.
         builder.Services.AddLanes(lanes);

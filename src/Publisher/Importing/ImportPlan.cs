@@ -61,6 +61,15 @@ internal static class ImportPlan
         return twice is null ? pictures : throw new UsageException($"{twice.Key.Name} is named twice.");
     }
 
+    /// <summary>One file or URL by itself.</summary>
+    /// <exception cref="UsageException">It is not there, or cannot be a picture.</exception>
+    public static Picture Single(string source)
+    {
+        var picture = Single(source, scene: null, slot: 0);
+        Check(picture);
+        return picture;
+    }
+
     private static Picture Single(string source, string? scene, int slot)
     {
         if (source.Contains("://", StringComparison.Ordinal))

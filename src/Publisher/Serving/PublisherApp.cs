@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
@@ -51,6 +52,7 @@ internal static class PublisherApp
         builder.Services.AddSingleton<ReceiptReads>();
         builder.Services.AddSingleton<LaneReads>();
         builder.Services.AddSingleton<GenerationReads>();
+        builder.Services.AddSingleton<DeletionReads>();
         builder.Services.AddSingleton(_ => new S3Store(storage));
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
@@ -68,6 +70,8 @@ internal static class PublisherApp
         app.MapCommands();
         app.MapUploads(uploads);
         app.MapDirectUploads();
+        app.MapReplacements();
+        app.MapDeletions();
         app.MapGenerationCommands();
         app.MapGenerations();
         app.MapDescriptions();

@@ -104,6 +104,7 @@ internal sealed class GenerateStoryboardConsumer(
         var all = await db.Set<Scene>()
             .AsNoTracking()
             .Where(x => x.ProjectId == command.ProjectId)
+            .Where(x => db.Set<Project>().Any(p => p.Id == x.ProjectId && p.DeletedAt == null))
             .OrderBy(x => x.Index)
             .ToListAsync(cancellation);
         return command.SceneIds is null

@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using MassTransit;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Storage;
@@ -48,7 +47,7 @@ internal sealed record ImportRequest(ImportImage Command, byte[] Content, byte[]
 /// <param name="Outcome">One of <see cref="Outcomes"/>.</param>
 /// <param name="Reason">Null where the outcome says it all.</param>
 /// <param name="At">When it was decided, UTC.</param>
-/// <param name="Announcement">The save, or the event that tells of the refusal or failure.</param>
+/// <param name="Announcement">The save or replacement, or the event that tells of the refusal or failure.</param>
 /// <param name="Stored">The object that now holds the picture; null where there is none.</param>
 internal sealed record ImportDecision(
     ImportRequest Request,
@@ -59,13 +58,13 @@ internal sealed record ImportDecision(
     StoredObject? Stored
 )
 {
-    /// <summary>The bytes are in the store and the save is queued.</summary>
+    /// <summary>The bytes are in the store and the save or replacement is queued.</summary>
     public static ImportDecision Applied(
         ImportRequest request,
-        SaveImage save,
+        Announcement followUp,
         StoredObject stored,
         DateTimeOffset at
-    ) => new(request, Outcomes.Applied, null, at, Announcement.Of(request.Command.CommandId, save), stored);
+    ) => new(request, Outcomes.Applied, null, at, followUp, stored);
 
     /// <summary>It can never succeed as it is.</summary>
     public static ImportDecision Rejected(ImportRequest request, string reason, DateTimeOffset at)

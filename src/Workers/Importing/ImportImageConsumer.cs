@@ -5,6 +5,7 @@ using Pipeline.Contracts.Saving;
 using Pipeline.Formats;
 using Pipeline.Wire;
 using Pipeline.Workers.Fetching;
+using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;
@@ -78,26 +79,52 @@ internal sealed partial class ImportImageConsumer(
     {
         var command = request.Command;
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(content.Span));
-        var key = ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, facts.Format.Extension);
+        var key = await ledger.FreshKeyAsync(command, sha256, facts.Format.Extension, cancellation);
         await store.PutOnceAsync(key, content, facts.Format.ContentType, cancellation);
         if (await store.HeadAsync(key, cancellation) is not { } stored)
             throw new SourceUnavailableException($"{key} was deleted while it was imported.");
 
-        var save = new SaveImage(
-            NameBasedGuid.Create(command.CommandId, WireNames.ExchangeOf<SaveImage>()),
-            command.ProjectId,
-            command.ImageId,
-            command.SceneId,
-            command.SceneIndex,
-            command.Slot,
-            key,
-            sha256,
-            facts.Format.ContentType,
-            content.Length,
-            facts.Width,
-            facts.Height
+        return ImportDecision.Applied(request, FollowUp(command, stored, sha256, facts), stored, ledger.Now());
+    }
+
+    private static Announcement FollowUp(ImportImage command, StoredObject stored, string sha256, ImageFacts facts)
+    {
+        var id = NameBasedGuid.Create(
+            command.CommandId,
+            command.Replace ? WireNames.ExchangeOf<ReplaceImage>() : WireNames.ExchangeOf<SaveImage>()
         );
-        return ImportDecision.Applied(request, save, stored, ledger.Now());
+        return command.Replace
+            ? Announcement.Of(
+                command.CommandId,
+                new ReplaceImage(
+                    id,
+                    command.ProjectId,
+                    command.ImageId,
+                    stored.Key,
+                    sha256,
+                    facts.Format.ContentType,
+                    stored.Size,
+                    facts.Width,
+                    facts.Height
+                )
+            )
+            : Announcement.Of(
+                command.CommandId,
+                new SaveImage(
+                    id,
+                    command.ProjectId,
+                    command.ImageId,
+                    command.SceneId,
+                    command.SceneIndex,
+                    command.Slot,
+                    stored.Key,
+                    sha256,
+                    facts.Format.ContentType,
+                    stored.Size,
+                    facts.Width,
+                    facts.Height
+                )
+            );
     }
 
     /// <summary>Best effort: what stays behind costs room and nothing else.</summary>

@@ -1,8 +1,10 @@
 using System.Text;
 using Npgsql;
+using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
+using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
@@ -61,8 +63,29 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         return run;
     }
 
+    /// <summary>The key for the bytes: the first copy whose key was never purged.</summary>
+    public async Task<string> FreshKeyAsync(
+        ImportImage command,
+        string sha256,
+        string extension,
+        CancellationToken cancellation
+    )
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        var purged = await ObjectCatalog.PurgedKeysAsync(connection, command.ImageId, cancellation);
+        for (var copy = 1; copy < ObjectKeys.CopyLimit; copy++)
+        {
+            var key = ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, extension, copy);
+            if (!purged.Contains(key))
+                return key;
+        }
+
+        throw new InvalidOperationException($"The same bytes came back more than {ObjectKeys.CopyLimit} times.");
+    }
+
     /// <summary>Commits the receipt with everything that belongs to it.</summary>
     /// <returns>False where another delivery of the command was first; then nothing is written.</returns>
+    /// <exception cref="SourceUnavailableException">The object's purge has begun meanwhile: import under the next key.</exception>
     public async Task<bool> RecordAsync(ImportDecision decision, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
@@ -72,7 +95,19 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
             return false;
 
         if (decision.Stored is { } stored)
-            await ObjectCatalog.RecordAsync(connection, transaction, stored, decision.At, cancellation);
+        {
+            var isHeld = await ObjectCatalog.HoldAsync(
+                connection,
+                transaction,
+                decision.Request.Command.ImageId,
+                decision.Announcement.MessageId, // Of a save or replacement: its command id.
+                stored,
+                decision.At,
+                cancellation
+            );
+            if (!isHeld)
+                throw new SourceUnavailableException($"{stored.Key} is being purged: the bytes go under the next key.");
+        }
         if (decision.Outcome != Outcomes.Failed) // A failed one keeps its upload for the replay.
             await ImportSources.EndAsync(connection, transaction, receipt.CommandId, cancellation);
         var messages = Messages(decision.Request, [decision.Announcement]);
@@ -99,11 +134,15 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
             At = decision.At,
         };
 
-    // The save is a command and must reach a lane; events may have no listener.
+    // Save and replacement are commands and must reach a lane; events may have no listener.
     private static WireMessage[] Messages(ImportRequest request, IReadOnlyList<Announcement> announcements) =>
         [
             .. announcements.Select(x =>
-                x.ToWire(request.Command.ProjectId, mandatory: x.Exchange == WireNames.ExchangeOf<SaveImage>())
+                x.ToWire(
+                    request.Command.ProjectId,
+                    mandatory: x.Exchange == WireNames.ExchangeOf<SaveImage>()
+                        || x.Exchange == WireNames.ExchangeOf<ReplaceImage>()
+                )
             ),
         ];
 }

@@ -9,6 +9,7 @@ namespace Pipeline.Workers.Lanes;
 internal sealed class LaneTransaction(NpgsqlConnection connection, NpgsqlTransaction transaction, DateTimeOffset now)
 {
     private readonly Dictionary<Guid, long> _versions = [];
+    private readonly Dictionary<Guid, DateTimeOffset?> _tombstones = [];
     private readonly HashSet<Guid> _changed = [];
     private readonly List<NpgsqlBatchCommand> _writes = [];
 
@@ -19,12 +20,22 @@ internal sealed class LaneTransaction(NpgsqlConnection connection, NpgsqlTransac
     public IEnumerable<(Guid ProjectId, long Version)> Changed => _changed.Select(x => (x, _versions[x]));
 
     /// <summary>Takes note of a project whose row is locked.</summary>
-    public void Locked(Guid projectId, long version) => _versions[projectId] = version;
+    public void Locked(Guid projectId, long version, DateTimeOffset? deletedAt)
+    {
+        _versions[projectId] = version;
+        _tombstones[projectId] = deletedAt;
+    }
 
     public bool IsLocked(Guid projectId) => _versions.ContainsKey(projectId);
 
     /// <summary>The project's version now, with the writes decided so far.</summary>
     public long Version(Guid projectId) => _versions[projectId];
+
+    /// <summary>When the project was deleted, with what is decided so far; null while it lives.</summary>
+    public DateTimeOffset? DeletedAt(Guid projectId) => _tombstones[projectId];
+
+    /// <summary>Takes note of a project that is deleted or restored in this transaction.</summary>
+    public void SetDeletedAt(Guid projectId, DateTimeOffset? deletedAt) => _tombstones[projectId] = deletedAt;
 
     /// <summary>Counts one applied write.</summary>
     /// <returns>The version that the write makes.</returns>

@@ -21,7 +21,7 @@ internal sealed class LaneWriter(
 )
 {
     private const string LockSql =
-        "select id, version from pipeline.projects where id = any($1) order by id for update";
+        "select id, version, deleted_at from pipeline.projects where id = any($1) order by id for update";
 
     private const string CreateSql = """
         insert into pipeline.projects (id, version, created_at, updated_at)
@@ -138,7 +138,10 @@ internal sealed class LaneWriter(
     {
         await using var reader = await transaction.ReadAsync([locks, receipts], cancellation);
         while (await reader.ReadAsync(cancellation))
-            transaction.Locked(reader.GetGuid(0), reader.GetInt64(1));
+        {
+            var deletedAt = reader.IsDBNull(2) ? (DateTimeOffset?)null : reader.GetFieldValue<DateTimeOffset>(2);
+            transaction.Locked(reader.GetGuid(0), reader.GetInt64(1), deletedAt);
+        }
 
         var known = new Dictionary<Guid, Known>();
         await reader.NextResultAsync(cancellation);

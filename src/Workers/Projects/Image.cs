@@ -53,6 +53,12 @@ internal sealed class Image
     public required DateTimeOffset UpdatedAt { get; set; }
 
     public DateTimeOffset? DeletedAt { get; set; }
+
+    /// <summary>The deletion that made the tombstone.</summary>
+    public Guid? DeletionId { get; set; }
+
+    /// <summary>Since when the bytes are being purged; from then on nothing brings the picture back.</summary>
+    public DateTimeOffset? PurgeStartedAt { get; set; }
 }
 
 internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
@@ -81,5 +87,7 @@ internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
         image.Property(x => x.SavedAt).HasColumnName("saved_at");
         image.Property(x => x.UpdatedAt).HasColumnName("updated_at");
         image.Property(x => x.DeletedAt).HasColumnName("deleted_at");
+        image.Property(x => x.DeletionId).HasColumnName("deletion_id");
+        image.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
     }
 }

@@ -25,6 +25,9 @@ internal sealed record ImageState(
         "id, project_id, scene_id, scene_index, slot, version, object_key, sha256, object_seen, placed, project_version, "
         + "deleted_at";
 
+    /// <summary>Where a query's further columns begin.</summary>
+    public const int ColumnCount = 12;
+
     public static ImageState Read(NpgsqlDataReader row) =>
         new(
             row.GetGuid(0),

@@ -14,6 +14,14 @@ internal sealed class Project
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required DateTimeOffset UpdatedAt { get; set; }
+
+    public DateTimeOffset? DeletedAt { get; set; }
+
+    /// <summary>The deletion that made the tombstone.</summary>
+    public Guid? DeletionId { get; set; }
+
+    /// <summary>Since when the pictures' bytes are being purged; from then on nothing brings the project back.</summary>
+    public DateTimeOffset? PurgeStartedAt { get; set; }
 }
 
 internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
@@ -26,5 +34,8 @@ internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
         project.Property(x => x.Version).HasColumnName("version");
         project.Property(x => x.CreatedAt).HasColumnName("created_at");
         project.Property(x => x.UpdatedAt).HasColumnName("updated_at");
+        project.Property(x => x.DeletedAt).HasColumnName("deleted_at");
+        project.Property(x => x.DeletionId).HasColumnName("deletion_id");
+        project.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
     }
 }

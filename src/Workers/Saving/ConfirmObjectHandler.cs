@@ -5,10 +5,15 @@ using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 
-/// <summary>Shows a picture whose object has come into the store, if its scene is there too.</summary>
-internal sealed class ConfirmObjectHandler : LaneHandler<ConfirmObject>
+/// <summary>Shows a picture, or its awaited next bytes, once the object has come into the store.</summary>
+internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHandler<ConfirmObject>
 {
     private const string ImageSql = $"select {ImageState.Columns} from pipeline.images where id = $1";
+
+    private const string AwaitedSql = """
+        select object_key, sha256, content_type, byte_length, width, height
+        from pipeline.image_replacements where image_id = $1 and object_key = $2
+        """;
 
     private const string UpdateSql = """
         update pipeline.images
@@ -28,7 +33,7 @@ internal sealed class ConfirmObjectHandler : LaneHandler<ConfirmObject>
 
     protected override string? Refuse(ConfirmObject command) => null; // The workers make it themselves.
 
-    private static async Task ApplyAsync(
+    private async Task ApplyAsync(
         LaneTransaction transaction,
         LaneEntry entry,
         ConfirmObject command,
@@ -36,13 +41,22 @@ internal sealed class ConfirmObjectHandler : LaneHandler<ConfirmObject>
     )
     {
         var image = await FindAsync(transaction, command.ImageId, cancellation);
-        if (image is null || image.DeletedAt is not null || image.ObjectKey != command.ObjectKey)
+        var isDeleted = image?.DeletedAt is not null || transaction.DeletedAt(command.ProjectId) is not null;
+        var awaited = image is null || isDeleted ? null : await AwaitedAsync(transaction, command, cancellation);
+        if (image is null || isDeleted || (image.ObjectKey != command.ObjectKey && awaited is null))
         {
             entry.Supersede("The picture no longer waits for this object.", transaction.Now);
             return;
         }
 
         var scene = await LookUpAsync(transaction, image, cancellation);
+        if (awaited is not null)
+        {
+            var replacement = new Replacement(image, awaited, IsStored: true, scene.IsThere);
+            replacement.Decide(transaction, entry, replacement.Write(transaction, entry, retention));
+            return;
+        }
+
         if (image.IsStored)
         {
             entry.Decide(
@@ -79,6 +93,26 @@ internal sealed class ConfirmObjectHandler : LaneHandler<ConfirmObject>
     {
         await using var row = await transaction.ReadAsync([(ImageSql, [imageId])], cancellation);
         return await row.ReadAsync(cancellation) ? ImageState.Read(row) : null;
+    }
+
+    private static async Task<Picture?> AwaitedAsync(
+        LaneTransaction transaction,
+        ConfirmObject command,
+        CancellationToken cancellation
+    )
+    {
+        (string, object[])[] reads = [(AwaitedSql, [command.ImageId, command.ObjectKey])];
+        await using var row = await transaction.ReadAsync(reads, cancellation);
+        return await row.ReadAsync(cancellation)
+            ? new Picture(
+                row.GetString(0),
+                row.GetString(1),
+                row.GetString(2),
+                row.GetInt64(3),
+                row.GetInt32(4),
+                row.GetInt32(5)
+            )
+            : null;
     }
 
     private static async Task<SceneLookup> LookUpAsync(

@@ -8,11 +8,14 @@ using Pipeline.Workers.Projects;
 namespace Pipeline.Workers.Saving;
 
 /// <summary>Puts pictures into projects: one insert a picture, one statement a run.</summary>
-internal sealed class SaveImageHandler : LaneHandler<SaveImage>
+internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler<SaveImage>
 {
     private const string ImagesSql = $"select {ImageState.Columns} from pipeline.images where id = any($1)";
 
-    private const string ObjectsSql = "select key from pipeline.catalog_objects where key = any($1)";
+    private const string ObjectsSql = """
+        select key, false from pipeline.catalog_objects where key = any($1)
+        union all select key, true from pipeline.purged_objects where key = any($1)
+        """;
 
     private const string InsertSql = """
         insert into pipeline.images
@@ -41,6 +44,7 @@ internal sealed class SaveImageHandler : LaneHandler<SaveImage>
         var images = new Dictionary<Guid, ImageState>();
         var scenes = new SceneLookup[run.Count];
         var objects = new HashSet<string>(StringComparer.Ordinal);
+        var purged = new HashSet<string>(StringComparer.Ordinal);
         await using (var reader = await transaction.ReadAsync(reads, cancellation))
         {
             while (await reader.ReadAsync(cancellation))
@@ -55,14 +59,18 @@ internal sealed class SaveImageHandler : LaneHandler<SaveImage>
 
             await reader.NextResultAsync(cancellation);
             while (await reader.ReadAsync(cancellation))
-                objects.Add(reader.GetString(0));
+                (reader.GetBoolean(1) ? purged : objects).Add(reader.GetString(0));
         }
 
         var added = new List<(SaveImage Command, ImageState Image)>();
         for (var i = 0; i < run.Count; i++)
         {
-            if (images.TryGetValue(commands[i].ImageId, out var image))
+            if (transaction.DeletedAt(commands[i].ProjectId) is { } deletedAt)
+                Supersede(transaction, run[i], commands[i], $"The project was deleted at {deletedAt:O}.");
+            else if (images.TryGetValue(commands[i].ImageId, out var image))
                 Meet(transaction, run[i], commands[i], image, scenes[i]);
+            else if (purged.Contains(commands[i].ObjectKey))
+                run[i].Reject(ReplaceImageHandler.PurgedReason, transaction.Now);
             else
             {
                 image = Add(transaction, run[i], commands[i], scenes[i], objects.Contains(commands[i].ObjectKey));
@@ -111,7 +119,7 @@ internal sealed class SaveImageHandler : LaneHandler<SaveImage>
     }
 
     /// <summary>The picture is there already: the same again is fine, anything else is another command's business.</summary>
-    private static void Meet(
+    private void Meet(
         LaneTransaction transaction,
         LaneEntry entry,
         SaveImage command,
@@ -122,9 +130,12 @@ internal sealed class SaveImageHandler : LaneHandler<SaveImage>
         if (image.ProjectId != command.ProjectId)
             entry.Reject("imageId: belongs to another project.", transaction.Now);
         else if (image.DeletedAt is { } deletedAt)
-            entry.Supersede($"The picture was deleted at {deletedAt:O}.", transaction.Now);
+            Supersede(transaction, entry, command, $"The picture was deleted at {deletedAt:O}.");
         else if (image.ObjectKey != command.ObjectKey)
+        {
             entry.Reject("imageId: is saved with other bytes; replace the picture instead.", transaction.Now);
+            DeletionQueue.AddObject(transaction, entry, image.Id, command.ObjectKey, retention.Orphaned);
+        }
         else if (image.Slot != command.Slot || !scene.IsSceneOf(image))
             entry.Reject("imageId: is saved in another scene or slot.", transaction.Now);
         else
@@ -137,6 +148,13 @@ internal sealed class SaveImageHandler : LaneHandler<SaveImage>
                 image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
             );
         }
+    }
+
+    /// <summary>What is deleted stays deleted, and the bytes that came for it go too.</summary>
+    private static void Supersede(LaneTransaction transaction, LaneEntry entry, SaveImage command, string reason)
+    {
+        entry.Supersede(reason, transaction.Now);
+        DeletionQueue.AddObject(transaction, entry, command.ImageId, command.ObjectKey, TimeSpan.Zero);
     }
 
     private static string? Sentence(string? missing, string? disagreement)

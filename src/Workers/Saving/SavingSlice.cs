@@ -8,6 +8,7 @@ internal static class SavingSlice
     public static void AddSaving(this IServiceCollection services)
     {
         services.AddSingleton<ILaneHandler, SaveImageHandler>();
+        services.AddSingleton<ILaneHandler, ReplaceImageHandler>();
         services.AddSingleton<ILaneHandler, ConfirmObjectHandler>();
         services.AddHostedService<WaitingObjectSweeper>();
     }

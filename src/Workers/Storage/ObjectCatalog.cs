@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Npgsql;
 
 namespace Pipeline.Workers.Storage;
@@ -12,6 +13,73 @@ internal static class ObjectCatalog
             set size = excluded.size, etag = excluded.etag, content_type = excluded.content_type,
                 last_modified = excluded.last_modified
         """;
+
+    private const string HeldSql = "update pipeline.catalog_objects set held_by = $2, held_until = $3 where key = $1";
+
+    private const string PurgedSql = "select key from pipeline.purged_objects where image_id = $1";
+
+    // A hold and the purge that it keeps away wait for each other on this lock.
+    private const string LockSql = "select pg_advisory_xact_lock($1)";
+
+    // A bound for a command that never comes to its end. One that comes later still is refused by the lane.
+    private static readonly TimeSpan HoldLength = TimeSpan.FromHours(1);
+
+    /// <summary>Keys of a picture that were purged; none of them is ever used again.</summary>
+    public static async Task<HashSet<string>> PurgedKeysAsync(
+        NpgsqlConnection connection,
+        Guid imageId,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(PurgedSql, connection);
+        command.Parameters.AddWithValue(imageId);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        var keys = new HashSet<string>(StringComparer.Ordinal);
+        while (await row.ReadAsync(cancellation))
+            keys.Add(row.GetString(0));
+        return keys;
+    }
+
+    /// <summary>Records the object for a command that is queued with it, and keeps its purge away until that is decided.</summary>
+    /// <returns>False where its key was purged; then nothing is written.</returns>
+    /// <inheritdoc cref="RecordAsync" path="/param"/>
+    /// <param name="imageId">The picture that it belongs to.</param>
+    /// <param name="commandId">The queued command.</param>
+    public static async Task<bool> HoldAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Guid imageId,
+        Guid commandId,
+        StoredObject stored,
+        DateTimeOffset at,
+        CancellationToken cancellation
+    )
+    {
+        await LockAsync(connection, transaction, imageId, cancellation);
+        if ((await PurgedKeysAsync(connection, imageId, cancellation)).Contains(stored.Key))
+            return false;
+
+        await RecordAsync(connection, transaction, stored, at, cancellation);
+        await using var hold = new NpgsqlCommand(HeldSql, connection, transaction);
+        hold.Parameters.AddWithValue(stored.Key);
+        hold.Parameters.AddWithValue(commandId);
+        hold.Parameters.AddWithValue(at + HoldLength);
+        await hold.ExecuteNonQueryAsync(cancellation);
+        return true;
+    }
+
+    /// <summary>Waits for whoever holds or purges objects of this picture; until the transaction's end.</summary>
+    public static async Task LockAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Guid imageId,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(LockSql, connection, transaction);
+        command.Parameters.AddWithValue(BinaryPrimitives.ReadInt64BigEndian(imageId.ToByteArray()));
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
 
     /// <summary>Adds the object to the open transaction, or brings its row up to date.</summary>
     /// <param name="connection">The transaction's.</param>

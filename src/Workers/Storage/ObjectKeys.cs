@@ -1,12 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text;
 
 namespace Pipeline.Workers.Storage;
 
 /// <summary>
-/// The only kinds of key that the pipeline writes: <c>projects/{projectId}/{imageId}/{sha256}.{ext}</c>,
-/// <c>generated/{generationId}/{sha256}.{ext}</c> and <c>uploads/{id}</c>. Made of ids and hexadecimal digits alone, so
-/// nothing from outside becomes part of a key.
+/// The only kinds of key that the pipeline writes: <c>projects/{projectId}/{imageId}/{sha256}.{ext}</c> (or
+/// <c>{sha256}-{n}.{ext}</c>, where the earlier ones were purged), <c>generated/{generationId}/{sha256}.{ext}</c> and
+/// <c>uploads/{id}</c>. Made of ids and digits alone, so nothing from outside becomes part of a key.
 /// </summary>
 internal static class ObjectKeys
 {
@@ -18,6 +19,9 @@ internal static class ObjectKeys
     public const string GeneratedPrefix = "generated/";
 
     public const string UploadsPrefix = "uploads/";
+
+    /// <summary>How often the same bytes may come back to one picture after they were purged.</summary>
+    public const int CopyLimit = 999;
 
     private const int Sha256Digits = 64;
 
@@ -35,16 +39,28 @@ internal static class ObjectKeys
     /// <param name="imageId">Not all zeros.</param>
     /// <param name="sha256">Of the bytes, 64 lower-case hexadecimal digits.</param>
     /// <param name="extension"><c>png</c>, <c>jpg</c>, <c>gif</c>, <c>webp</c> or <c>avif</c>.</param>
+    /// <param name="copy">
+    /// 1 to <see cref="CopyLimit"/>: one more than there were purged keys of the same bytes, because a purged key is
+    /// never used again.
+    /// </param>
     /// <exception cref="ArgumentException">A bug of the caller: one of them is not so.</exception>
-    public static string ForImage(Guid projectId, Guid imageId, string sha256, string extension)
+    public static string ForImage(Guid projectId, Guid imageId, string sha256, string extension, int copy = 1)
     {
+        if (copy is < 1 or > CopyLimit)
+            throw new ArgumentException($"The copy is not 1 to {CopyLimit}.", nameof(copy));
         if (projectId == Guid.Empty)
             throw new ArgumentException("The project's id is all zeros.", nameof(projectId));
         if (imageId == Guid.Empty)
             throw new ArgumentException("The picture's id is all zeros.", nameof(imageId));
 
-        return $"{ImagesPrefix}{projectId:D}/{imageId:D}/{FileOf(sha256, extension)}";
+        return PrefixOfImage(projectId, imageId) + FileOf(sha256, extension, copy);
     }
+
+    /// <summary>What the keys of all of a picture's bytes begin with.</summary>
+    public static string PrefixOfImage(Guid projectId, Guid imageId) => $"{PrefixOfProject(projectId)}{imageId:D}/";
+
+    /// <summary>What the keys of all pictures of a project begin with.</summary>
+    public static string PrefixOfProject(Guid projectId) => $"{ImagesPrefix}{projectId:D}/";
 
     /// <summary>Reads a picture's key; false for anything that <see cref="ForImage"/> does not make.</summary>
     public static bool TryParseImage(string? key, [NotNullWhen(true)] out ImageKey? parsed)
@@ -52,10 +68,18 @@ internal static class ObjectKeys
         parsed = null;
         if (
             key?.Split('/') is not ["projects", var project, var image, var file]
-            || file.Split('.') is not [var sha256, var extension]
+            || file.Split('.') is not [var name, var extension]
         )
             return false;
-        if (!TryParseId(project, out var projectId) || !TryParseId(image, out var imageId) || !IsSha256(sha256))
+        if (!TryParseId(project, out var projectId) || !TryParseId(image, out var imageId))
+            return false;
+        var (sha256, copy) = name.Split('-') switch
+        {
+            [var hash] => (hash, "2"), // The first copy has no number.
+            [var hash, var number] => (hash, number),
+            _ => ("", ""),
+        };
+        if (!IsSha256(sha256) || !IsFurtherCopy(copy))
             return false;
         if (!ContentTypes.TryGetValue(extension, out var contentType))
             return false;
@@ -106,13 +130,18 @@ internal static class ObjectKeys
             throw new ArgumentException("The key has a segment '.' or '..', which URLs resolve.", nameof(key));
     }
 
-    private static string FileOf(string sha256, string extension)
+    private static bool IsFurtherCopy(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var copy)
+        && copy is >= 2 and <= CopyLimit
+        && copy.ToString(CultureInfo.InvariantCulture) == text;
+
+    private static string FileOf(string sha256, string extension, int copy = 1)
     {
         if (!IsSha256(sha256))
             throw new ArgumentException("Not 64 lower-case hexadecimal digits.", nameof(sha256));
         if (!ContentTypes.ContainsKey(extension))
             throw new ArgumentException("Not an extension of a picture.", nameof(extension));
-        return $"{sha256}.{extension}";
+        return copy == 1 ? $"{sha256}.{extension}" : $"{sha256}-{copy}.{extension}";
     }
 
     // Only as ForImage writes it: another spelling of the same id would be another key.

@@ -59,6 +59,12 @@ internal sealed class DefineScenesHandler : LaneHandler<DefineScenes>
         CancellationToken cancellation
     )
     {
+        if (transaction.DeletedAt(command.ProjectId) is { } deletedAt)
+        {
+            entry.Supersede($"The project was deleted at {deletedAt:O}.", transaction.Now);
+            return;
+        }
+
         var wanted = command.Scenes.ToDictionary(x => x.Id, StringComparer.Ordinal);
         var current = await ReadScenesAsync(transaction, command.ProjectId, cancellation);
         if (current.Count == wanted.Count && current.All(x => wanted.TryGetValue(x.Id, out var scene) && scene == x))

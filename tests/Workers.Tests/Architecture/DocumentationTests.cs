@@ -4,10 +4,13 @@ using System.Text.RegularExpressions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Wire;
+using Pipeline.Workers.Cdn;
+using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Uploads;
@@ -49,6 +52,12 @@ public sealed partial class DocumentationTests
             (LaneOptions.Section, typeof(LaneOptions)),
             (ImportingOptions.Section, typeof(ImportingOptions)),
             (StorageOptions.Section, typeof(StorageOptions)),
+            (RetentionOptions.Section, typeof(RetentionOptions)),
+            (DeletionOptions.Section, typeof(DeletionOptions)),
+            ($"{CdnOptions.Section}__CloudFront", typeof(CloudFrontOptions)),
+            ($"{CdnOptions.Section}__Cloudinary", typeof(CloudinaryOptions)),
+            ($"{CdnOptions.Section}__Supabase", typeof(SupabaseOptions)),
+            ($"{CdnOptions.Section}__Purge", typeof(PurgeOptions)),
             (GenerationOptions.Section, typeof(GenerationOptions)),
             (RenderingOptions.Section, typeof(RenderingOptions)),
             (UploadOptions.Section, typeof(UploadOptions)),
@@ -125,7 +134,7 @@ public sealed partial class DocumentationTests
 
         var help = await HelpAsync();
 
-        verbs.Count.ShouldBe(18);
+        verbs.Count.ShouldBe(23);
         foreach (var verb in verbs)
             help.ShouldContain($"\n  {verb} ");
     }

@@ -15,6 +15,7 @@ public sealed partial class LayeringTests
     {
         ["Persistence"] = [],
         ["Storage"] = [],
+        ["Cdn"] = [],
         ["Imaging"] = [],
         ["Fetching"] = [],
         ["Models"] = [],

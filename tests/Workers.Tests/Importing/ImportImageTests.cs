@@ -251,6 +251,33 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
         (await pipeline.AskAsync(Objects, command.ProjectId)).ShouldBe("1");
     }
 
+    [Fact]
+    public async Task Replacement_is_queued_under_the_next_copy_of_a_purged_key()
+    {
+        await using var stub = await HttpStub.StartAsync(Png);
+        var command = NewImport(stub.Url) with { Replace = true };
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(Png));
+        var purged = ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, "png");
+        await pipeline.AskAsync("insert into pipeline.purged_objects values ($1, $2, now())", purged, command.ImageId);
+
+        await pipeline.SendAsync(command);
+
+        (await pipeline.WaitForAsync(Outcome, command.CommandId)).ShouldBe("applied");
+        var json = await pipeline.WaitForAsync(
+            "select convert_from(body, 'utf8') from pipeline.outbox where exchange = 'replace-image' and routing_key = $1::text",
+            command.ProjectId
+        );
+        var replace = JsonSerializer.Deserialize<ReplaceImage>(json, WireJson.Options).ShouldNotBeNull();
+        replace.CommandId.ShouldBe(NameBasedGuid.Create(command.CommandId, "replace-image"));
+        replace.ObjectKey.ShouldBe(ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, "png", copy: 2));
+        (replace.ImageId, replace.ByteLength, replace.Width).ShouldBe((command.ImageId, Png.Length, 3));
+        (await pipeline.AskAsync(Saves, command.ProjectId)).ShouldBe("0");
+        (await pipeline.Store.HeadAsync(purged, default)).ShouldBeNull();
+        (
+            await pipeline.AskAsync("select held_by from pipeline.catalog_objects where key = $1", replace.ObjectKey)
+        ).ShouldBe(replace.CommandId.ToString());
+    }
+
     private static ImportImage NewImport(Uri? url) =>
         new(Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid(), "scene-1", 1, 2, url?.ToString(), null);
 

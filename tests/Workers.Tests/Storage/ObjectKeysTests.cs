@@ -23,6 +23,20 @@ public sealed class ObjectKeysTests
         parsed.ShouldBe(new ImageKey(Project, Image, Sha256, "jpg", "image/jpeg"));
     }
 
+    [Fact]
+    public void Further_copy_has_its_number_and_the_first_has_none()
+    {
+        var key = ObjectKeys.ForImage(Project, Image, Sha256, "jpg", copy: 12);
+
+        key.ShouldEndWith($"/{Sha256}-12.jpg");
+        ObjectKeys.TryParseImage(key, out var parsed).ShouldBeTrue();
+        parsed.ShouldBe(new ImageKey(Project, Image, Sha256, "jpg", "image/jpeg"));
+        foreach (var other in new[] { "-1", "-0", "-01", "-", "-1000", "--2", "-2-3", "-x", "-+2" })
+            ObjectKeys.TryParseImage(key.Replace("-12.", $"{other}."), out _).ShouldBeFalse(other);
+        Should.Throw<ArgumentException>(() => ObjectKeys.ForImage(Project, Image, Sha256, "jpg", copy: 0));
+        Should.Throw<ArgumentException>(() => ObjectKeys.ForImage(Project, Image, Sha256, "jpg", copy: 1_000));
+    }
+
     [Theory]
     [InlineData("", "png")]
     [InlineData("../../../../etc/passwd", "png")]

@@ -1,0 +1,30 @@
+using Pipeline.Contracts.Importing;
+using Pipeline.Contracts.Saving;
+using Pipeline.Publisher.Status;
+using Pipeline.Wire;
+
+namespace Pipeline.Publisher.Replacing;
+
+/// <summary>A replacement as it is handed in: an import that ends in <c>replace-image</c>.</summary>
+internal static class ReplaceCommand
+{
+    /// <param name="commandId">Not derived: the same bytes may come back to a picture after others.</param>
+    /// <param name="image">The picture.</param>
+    /// <param name="sourceUrl">Null where the bytes are uploaded.</param>
+    public static ImportImage Of(Guid commandId, ImageRow image, string? sourceUrl) =>
+        new(
+            commandId,
+            image.ProjectId,
+            image.Id,
+            image.SceneId,
+            image.SceneIndex,
+            image.Slot,
+            sourceUrl,
+            sourceUrl is null ? $"uploads/{NameBasedGuid.Create(commandId, "upload"):D}" : null,
+            Replace: true
+        );
+
+    /// <summary>The id of the lane command that follows, and of its receipt.</summary>
+    public static Guid FollowUpOf(Guid importId) =>
+        NameBasedGuid.Create(importId, WireNames.ExchangeOf<ReplaceImage>());
+}

@@ -1,0 +1,70 @@
+using Pipeline.Contracts.Deleting;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Deleting;
+
+/// <summary>Makes pictures tombstones. The purge of their bytes begins in the same transaction.</summary>
+internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandler<DeleteImage>
+{
+    private const string ImageSql = $"select {ImageState.Columns} from pipeline.images where id = $1";
+
+    private const string DeleteSql = """
+        update pipeline.images
+        set deleted_at = $2, deletion_id = $3, project_version = $4, updated_at = $2, object_check_at = null
+        where id = $1
+        """;
+
+    public override async Task ApplyAsync(
+        LaneTransaction transaction,
+        IReadOnlyList<LaneEntry> run,
+        CancellationToken cancellation
+    )
+    {
+        foreach (var entry in run)
+        {
+            var command = entry.As<DeleteImage>();
+            ImageState? image;
+            await using (var row = await transaction.ReadAsync([(ImageSql, [command.ImageId])], cancellation))
+                image = await row.ReadAsync(cancellation) ? ImageState.Read(row) : null;
+            Decide(transaction, entry, image);
+        }
+    }
+
+    protected override string? Refuse(DeleteImage command) =>
+        command.ImageId == Guid.Empty ? "imageId: must not be empty or all zeros." : null;
+
+    private void Decide(LaneTransaction transaction, LaneEntry entry, ImageState? image)
+    {
+        if (image is not null && image.ProjectId != entry.ProjectId)
+            entry.Reject("imageId: belongs to another project.", transaction.Now);
+        else if (GoneSince(transaction, entry.ProjectId, image) is { } reason)
+            entry.Decide(Outcomes.Unchanged, reason, projectVersion: null, transaction.Now);
+        else
+            Delete(transaction, entry, image!);
+    }
+
+    /// <returns>Why there is nothing to delete; null where there is.</returns>
+    private static string? GoneSince(LaneTransaction transaction, Guid projectId, ImageState? image) =>
+        transaction.DeletedAt(projectId) is { } projectDeletedAt ? $"The project was deleted at {projectDeletedAt:O}."
+        : image is null ? "There is no such picture."
+        : image.DeletedAt is { } deletedAt ? $"The picture was deleted at {deletedAt:O}."
+        : null;
+
+    private void Delete(LaneTransaction transaction, LaneEntry entry, ImageState image)
+    {
+        var version = transaction.NextVersion(image.ProjectId);
+        var deletionId = DeletionQueue.AddImage(transaction, entry, image.Id, retention.Deleted);
+        transaction.Write(DeleteSql, image.Id, transaction.Now, deletionId, version);
+        var told = new ImageTombstoned(
+            entry.CommandId,
+            image.ProjectId,
+            version,
+            image.Id,
+            deletionId,
+            transaction.Now
+        );
+        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.CommandId, told));
+    }
+}

@@ -1,0 +1,107 @@
+using MassTransit;
+using Pipeline.Contracts.Deleting;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Persistence.Sagas;
+
+namespace Pipeline.Workers.Deleting;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class DeletingSlice
+{
+    // The saga's queue; MassTransit's formatter makes the same name of DeletionSaga.
+    private const string SagaQueue = "deletion";
+
+    private static readonly Type[] SagaMessages =
+    [
+        typeof(DeletionDue),
+        typeof(PurgeStepDone),
+        typeof(PurgeStepFailed),
+        typeof(RetryDeletion),
+    ];
+
+    /// <summary>Adds the lane commands.</summary>
+    public static void AddDeletingLane(this IServiceCollection services)
+    {
+        services.AddSingleton<ILaneHandler, DeleteImageHandler>();
+        services.AddSingleton<ILaneHandler, DeleteProjectHandler>();
+        services.AddSingleton<ILaneHandler, RestoreImageHandler>();
+        services.AddSingleton<ILaneHandler, RestoreProjectHandler>();
+    }
+
+    /// <summary>Adds the queues <c>deletion</c> and <c>purge-image</c>. Needs the rooms Storage, Cdn and Persistence.</summary>
+    /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
+    public static void AddDeleting(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        var options = configuration.GetSection(DeletionOptions.Section).Get<DeletionOptions>() ?? new();
+        options.Validate();
+        bus.AddSingleton(options);
+        bus.AddSingleton<DeletionMetrics>();
+        bus.AddSingleton<DeletionKeys>();
+        bus.AddSingleton<ObjectPurge>();
+        bus.AddSingleton<DeletionAnswers>();
+        bus.AddSingleton<DeletionDesk>();
+        bus.AddHostedService<DeletionSweeper>();
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<PurgeImage>()));
+        bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
+        bus.AddConsumer<PurgeImageConsumer, PurgeImageConsumerDefinition>();
+        bus.AddSagaStateMachine<DeletionStateMachine, DeletionSaga, DeletionSagaDefinition>().PostgresRepository();
+    }
+}
+
+/// <summary>Queue <c>purge-image</c>: unordered, slow work.</summary>
+internal sealed class PurgeImageConsumerDefinition : ConsumerDefinition<PurgeImageConsumer>
+{
+    private readonly int _concurrentSteps;
+
+    public PurgeImageConsumerDefinition(DeletionOptions options)
+    {
+        _concurrentSteps = options.ConcurrentSteps;
+        EndpointName = WireNames.ExchangeOf<PurgeImage>();
+        ConcurrentMessageLimit = _concurrentSteps;
+    }
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<PurgeImageConsumer> consumerConfigurator,
+        IRegistrationContext context
+    )
+    {
+        endpointConfigurator.PrefetchCount = _concurrentSteps;
+        DeletionRetries.Configure(endpointConfigurator);
+    }
+}
+
+/// <summary>Queue <c>deletion</c>: the saga. Messages of one deletion wait for each other in the database.</summary>
+internal sealed class DeletionSagaDefinition : SagaDefinition<DeletionSaga>
+{
+    private const int Concurrency = 4;
+
+    public DeletionSagaDefinition() => ConcurrentMessageLimit = Concurrency;
+
+    protected override void ConfigureSaga(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        ISagaConfigurator<DeletionSaga> sagaConfigurator,
+        IRegistrationContext context
+    ) => DeletionRetries.Configure(endpointConfigurator);
+}
+
+/// <summary>Seconds, for what passes by itself: the database is away, or writers met. The sweep comes back to the rest.</summary>
+internal static class DeletionRetries
+{
+    private const int Retries = 8;
+
+    public static void Configure(IReceiveEndpointConfigurator endpoint) =>
+        endpoint.UseMessageRetry(retry =>
+        {
+            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+            retry.Exponential(
+                Retries,
+                TimeSpan.FromMilliseconds(100),
+                TimeSpan.FromSeconds(10),
+                TimeSpan.FromMilliseconds(200)
+            );
+        });
+}

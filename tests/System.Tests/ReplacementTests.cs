@@ -1,0 +1,139 @@
+using Pipeline.Contracts.Deleting;
+using Pipeline.Contracts.Importing;
+using Pipeline.SystemTests.Harness;
+using Pipeline.Wire;
+using Pipeline.Workers.Tests.Formats;
+using Shouldly;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Pipeline.SystemTests;
+
+/// <summary>Replacements among saves, deletions and restorations of the same picture from several publishers.</summary>
+public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
+{
+    private const int Rounds = 6;
+    private const int Publishers = 4;
+    private const int CommandsEach = 8;
+
+    // Deletions can be taken back within the test, so that the last command decides whatever came before.
+    private protected override string GracePeriod => "01:00:00";
+
+    [Fact]
+    public async Task Last_command_in_the_queue_decides_and_no_link_leads_to_missing_bytes()
+    {
+        var seed = Environment.TickCount;
+        output.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        StartWorker("worker-1");
+        StartWorker("worker-2");
+
+        for (var round = 1; round <= Rounds; round++)
+        {
+            var (project, image) = await ShownAsync($"first {round}");
+            var isDeleted = round % 2 == 0;
+            if (!isDeleted)
+                await StoreAsync(project, image, $"last {round}");
+            var plans = Enumerable
+                .Range(0, Publishers)
+                .Select(x =>
+                    Enumerable.Range(0, CommandsEach).Select(y => (Kind: random.Next(4), Bytes: $"{round} {x} {y}"))
+                )
+                .Select(x => x.ToArray())
+                .ToArray();
+            foreach (var (kind, bytes) in plans.SelectMany(x => x).Where(x => x.Kind < 2))
+                await StoreAsync(project, image, bytes);
+
+            await Task.WhenAll(
+                plans.Select(async plan =>
+                {
+                    await using var publisher = NewPublisher();
+                    foreach (var (kind, bytes) in plan)
+                        await publisher.PublishAsync(CommandOf(kind, project, image, bytes), CancellationToken.None);
+                })
+            );
+
+            // All are confirmed: what is sent now stands at the end of the lane.
+            var last = isDeleted
+                ? WireMessage.Command(Delete(project, image))
+                : WireMessage.Command(Replace(project, image, $"last {round}"));
+            await SendAsync(WireMessage.Command(new RestoreImage(Guid.NewGuid(), project, image)), last);
+            await UntilAsync("the last receipt", async () => await OutcomeAsync(last.MessageId) != "none");
+
+            (await OutcomeAsync(last.MessageId)).ShouldBe("applied", $"round {round}");
+            (await StateAsync(image)).ShouldBe(isDeleted ? "deleted" : "shown", $"round {round}");
+            if (!isDeleted)
+                (await ScalarAsync<string>("select object_key from status.images where id = $1", image)).ShouldBe(
+                    KeyOf(project, image, $"last {round}")
+                );
+        }
+
+        await ShouldBeCleanAsync();
+        (await ScalarAsync<long>("select count(*) from status.receipts where outcome = 'failed'")).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Bytes_that_come_back_again_and_again_are_always_there()
+    {
+        StartWorker("worker-1");
+        StartWorker("worker-2");
+        var (project, image) = await ShownAsync("first");
+        byte[][] pictures = [TinyFiles.Png(3, 2), TinyFiles.Png(4, 2)];
+
+        for (var i = 0; i < 8; i++)
+        {
+            var upload = $"uploads/{Guid.NewGuid():D}";
+            await Bucket.PutAsync(upload, pictures[i % 2]);
+            var import = new ImportImage(Guid.NewGuid(), project, image, null, null, 0, null, upload, Replace: true);
+            await SendAsync(WireMessage.Command(import, import.CommandId, project));
+            var replace = NameBasedGuid.Create(import.CommandId, "replace-image");
+            await UntilAsync("the replacement", async () => await OutcomeAsync(replace) != "none");
+            (await OutcomeAsync(replace)).ShouldBe("applied", $"replacement {i}");
+            // Now and then the purge of the earlier bytes is over before they come back, and now and then it is not.
+            if (i % 3 == 0)
+                await ShouldBeCleanAsync();
+        }
+
+        await ShouldBeCleanAsync();
+        (await StateAsync(image)).ShouldBe("shown");
+        (await ScalarAsync<int>("select version from status.images where id = $1", image)).ShouldBe(9);
+        (await ScalarAsync<string>("select object_key from status.images where id = $1", image)).ShouldMatch(
+            @"-[2-4]\.png$"
+        );
+    }
+
+    [Fact]
+    public async Task Replacement_is_shown_when_its_object_comes_also_after_a_deletion_that_was_taken_back()
+    {
+        StartWorker("worker-1");
+        var (project, image) = await ShownAsync("first");
+        var replace = Replace(project, image, "second");
+        await SendAsync(
+            WireMessage.Command(replace),
+            WireMessage.Command(Delete(project, image)),
+            WireMessage.Command(new RestoreImage(Guid.NewGuid(), project, image))
+        );
+        await UntilReceiptsAsync(4);
+        (await OutcomeAsync(replace.CommandId)).ShouldBe("target-missing");
+        (await ScalarAsync<string>("select concat(state, version, replacement_key) from status.images")).ShouldBe(
+            $"shown1{replace.ObjectKey}"
+        );
+
+        await Bucket.PutAsync(replace.ObjectKey, "second"u8.ToArray());
+
+        await UntilAsync(
+            "the new bytes",
+            async () => await ScalarAsync<string>("select concat(state, version) from status.images") == "shown2"
+        );
+        await ShouldBeCleanAsync();
+    }
+
+    private static WireMessage CommandOf(int kind, Guid project, Guid image, string bytes) =>
+        kind switch
+        {
+            0 => WireMessage.Command(Save(project, image, bytes)),
+            1 => WireMessage.Command(Replace(project, image, bytes)),
+            2 => WireMessage.Command(Delete(project, image)),
+            _ => WireMessage.Command(new RestoreImage(Guid.NewGuid(), project, image)),
+        };
+}
