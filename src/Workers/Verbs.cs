@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
 using Polly;
@@ -37,6 +38,8 @@ internal static class Verbs
                 cancellation
             );
             await host.RunAsync(cancellation);
+            if (host.Services.GetRequiredService<ConsumerGuard>().Lost is { } queue)
+                throw new InvalidOperationException($"The consumer of {queue} was lost. Start the worker again.");
         });
 
     public static Task<int> MigrateAsync(CancellationToken cancellation) =>

@@ -18,7 +18,7 @@ internal sealed partial class DeletionSweeper(
     DeletionOptions options,
     TimeProvider clock,
     ILogger<DeletionSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int BatchLimit = 200;
 
@@ -43,33 +43,10 @@ internal sealed partial class DeletionSweeper(
         returning correlation_id, attempt
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            do
-            {
-                await SweepAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one sweeps.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            await SweepAsync(DueSql, ClaimLength, stopping);
-            await SweepAsync(StaleSql, options.StaleAfter, stopping);
-        }
-        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            SweepFailed(e.Message);
-        }
+        await SweepAsync(DueSql, ClaimLength, stopping);
+        await SweepAsync(StaleSql, options.StaleAfter, stopping);
     }
 
     private async Task SweepAsync(string sql, TimeSpan length, CancellationToken stopping)
@@ -89,7 +66,4 @@ internal sealed partial class DeletionSweeper(
         await Outbox.AppendAsync(connection, transaction, found, stopping);
         await transaction.CommitAsync(stopping);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The deletions' sweep waits: {Error}")]
-    private partial void SweepFailed(string error);
 }

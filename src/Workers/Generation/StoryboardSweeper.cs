@@ -11,7 +11,7 @@ internal sealed partial class StoryboardSweeper(
     GenerationOptions options,
     TimeProvider clock,
     ILogger<StoryboardSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int BatchLimit = 50;
 
@@ -32,48 +32,27 @@ internal sealed partial class StoryboardSweeper(
         from status.generation_storyboards where command_id = any($1)
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
+        await using var connection = await source.OpenConnectionAsync(stopping);
+        await using var transaction = await connection.BeginTransactionAsync(stopping);
+        var at = Clock.GetUtcNow();
+        var completed = new List<Guid>();
+        await using (var complete = new NpgsqlCommand(CompleteSql, connection, transaction))
         {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await SweepAsync(stoppingToken);
+            complete.Parameters.AddWithValue(BatchLimit);
+            complete.Parameters.AddWithValue(at);
+            await using var row = await complete.ExecuteReaderAsync(stopping);
+            while (await row.ReadAsync(stopping))
+                completed.Add(row.GetGuid(0));
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one sweeps.
-        }
-    }
 
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            await using var connection = await source.OpenConnectionAsync(stopping);
-            await using var transaction = await connection.BeginTransactionAsync(stopping);
-            var at = clock.GetUtcNow();
-            var completed = new List<Guid>();
-            await using (var complete = new NpgsqlCommand(CompleteSql, connection, transaction))
-            {
-                complete.Parameters.AddWithValue(BatchLimit);
-                complete.Parameters.AddWithValue(at);
-                await using var row = await complete.ExecuteReaderAsync(stopping);
-                while (await row.ReadAsync(stopping))
-                    completed.Add(row.GetGuid(0));
-            }
+        if (completed.Count == 0)
+            return;
 
-            if (completed.Count == 0)
-                return;
-
-            var messages = await ReadAsync(connection, transaction, completed, at, stopping);
-            await Outbox.AppendAsync(connection, transaction, messages, stopping);
-            await transaction.CommitAsync(stopping);
-        }
-        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            SweepFailed(e.Message);
-        }
+        var messages = await ReadAsync(connection, transaction, completed, at, stopping);
+        await Outbox.AppendAsync(connection, transaction, messages, stopping);
+        await transaction.CommitAsync(stopping);
     }
 
     private static async Task<List<WireMessage>> ReadAsync(
@@ -107,7 +86,4 @@ internal sealed partial class StoryboardSweeper(
 
         return messages;
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The storyboards' sweep waits: {Error}")]
-    private partial void SweepFailed(string error);
 }

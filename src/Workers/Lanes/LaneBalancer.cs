@@ -23,6 +23,9 @@ internal sealed class LaneBalancer(
     ILogger<LaneBalancer> logger
 ) : BackgroundService
 {
+    // Longer than it takes to connect to a broker that is there; a lane stands still for that long.
+    private static readonly TimeSpan ConsumerGoneLimit = TimeSpan.FromSeconds(10);
+
     private readonly ILaneHandler[] _handlers = [.. handlers];
     private readonly Dictionary<int, (LaneEndpoint Endpoint, long Epoch)> _open = [];
     private readonly Dictionary<int, Task> _leaving = [];
@@ -97,10 +100,11 @@ internal sealed class LaneBalancer(
             _open.Where(x => !held.TryGetValue(x.Key, out var epoch) || epoch != x.Value.Epoch),
             "the lease was lost"
         );
+        Abandon(_open.Where(x => x.Value.Endpoint.GoneFor > ConsumerGoneLimit), "its consumer is gone, opened anew");
 
         foreach (var (lane, epoch) in held.Where(x => !_open.ContainsKey(x.Key) && !_leaving.ContainsKey(x.Key)))
         {
-            _open[lane] = (new LaneEndpoint(lane, options, _handlers, applier, announcer, bus, logger), epoch);
+            _open[lane] = (new LaneEndpoint(lane, options, _handlers, applier, announcer, bus, clock, logger), epoch);
             metrics.Taken();
             LaneLog.LaneTaken(logger, lane, epoch);
         }

@@ -1,6 +1,7 @@
 using MassTransit;
 using MassTransit.Middleware;
 using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Lanes;
@@ -18,6 +19,7 @@ internal sealed class LaneEndpoint
     private readonly IReadOnlyCollection<ILaneHandler> _handlers;
     private readonly ILogger _logger;
     private readonly LanePlaceFilter _place;
+    private readonly ConsumerWatch _watch;
     private readonly HostReceiveEndpointHandle _handle;
 
     public LaneEndpoint(
@@ -27,9 +29,11 @@ internal sealed class LaneEndpoint
         LaneApplier applier,
         LaneAnnouncer announcer,
         IReceiveEndpointConnector bus,
+        TimeProvider clock,
         ILogger logger
     )
     {
+        _watch = new ConsumerWatch(clock);
         _lane = lane;
         _options = options;
         _handlers = handlers;
@@ -44,6 +48,9 @@ internal sealed class LaneEndpoint
         ));
         _handle = bus.ConnectReceiveEndpoint(WireNames.LaneQueue(lane), (_, endpoint) => Configure(endpoint));
     }
+
+    /// <summary>For how long the lane has had no consumer here, though its lease is held.</summary>
+    public TimeSpan GoneFor => _watch.GoneFor;
 
     /// <summary>Finishes what is at hand and leaves the queue. The lease must be held until this ends.</summary>
     public async Task DrainAsync()
@@ -91,6 +98,8 @@ internal sealed class LaneEndpoint
         queue.PrefetchCount = _options.Prefetch;
         queue.ConfigureConsumeTopology = false;
         queue.PublishFaults = false; // The receipt and its event say it, in every language.
+
+        endpoint.ConnectReceiveEndpointObserver(_watch);
 
         var unreadable = new LaneUnreadableFilter(_lane, _logger);
         queue.ConfigureReceive(x => x.UseFilter(_place));

@@ -35,6 +35,8 @@ internal static class MessagingRoom
         services.AddSingleton<QueueDepth>();
         services.AddSingleton<OutboxMetrics>();
         services.AddHostedService<OutboxRelay>();
+        services.AddSingleton<ConsumerGuard>();
+        services.AddHostedService(provider => provider.GetRequiredService<ConsumerGuard>());
         services.Configure<MassTransitHostOptions>(host =>
         {
             host.WaitUntilStarted = true; // The lanes connect to a bus that runs.
@@ -47,8 +49,9 @@ internal static class MessagingRoom
             bus.SetKebabCaseEndpointNameFormatter();
             slices(bus);
             bus.AddConfigureEndpointsCallback(
-                (_, name, endpoint) =>
+                (context, name, endpoint) =>
                 {
+                    context.GetRequiredService<ConsumerGuard>().Watch(name, endpoint);
                     // The exchange of a command has its queue's name; events are bound by the slice that wants them.
                     endpoint.ConfigureConsumeTopology = false;
                     endpoint.PublishFaults = false;

@@ -16,7 +16,7 @@ internal sealed partial class WaitingObjectSweeper(
     IImageStore store,
     TimeProvider clock,
     ILogger<WaitingObjectSweeper> logger
-) : BackgroundService
+) : Sweeper(SweepEvery, clock, logger)
 {
     private const int BatchLimit = 100;
 
@@ -64,37 +64,12 @@ internal sealed partial class WaitingObjectSweeper(
         where image_id = $1 and object_key = $3
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(SweepEvery, clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await SweepAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; claims end by themselves.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            var waiting = await ClaimAsync(ClaimSql, PostponeSql, stopping);
-            waiting.AddRange(await ClaimAsync(ClaimReplacementsSql, PostponeReplacementSql, stopping));
-            var parallel = new ParallelOptions
-            {
-                MaxDegreeOfParallelism = ConcurrentLooks,
-                CancellationToken = stopping,
-            };
-            await Parallel.ForEachAsync(waiting, parallel, async (x, cancellation) => await LookAsync(x, cancellation));
-        }
-        catch (Exception e) when (e is NpgsqlException or StorageUnavailableException or StorageMisconfiguredException)
-        {
-            SweepFailed(e.Message);
-        }
+        var waiting = await ClaimAsync(ClaimSql, PostponeSql, stopping);
+        waiting.AddRange(await ClaimAsync(ClaimReplacementsSql, PostponeReplacementSql, stopping));
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = ConcurrentLooks, CancellationToken = stopping };
+        await Parallel.ForEachAsync(waiting, parallel, async (x, cancellation) => await LookAsync(x, cancellation));
     }
 
     private async Task<List<Waiting>> ClaimAsync(string claim, string postpone, CancellationToken cancellation)
@@ -130,7 +105,7 @@ internal sealed partial class WaitingObjectSweeper(
 
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await ObjectCatalog.RecordAsync(connection, transaction, stored, clock.GetUtcNow(), cancellation);
+        await ObjectCatalog.RecordAsync(connection, transaction, stored, Clock.GetUtcNow(), cancellation);
 
         // The same wish is the same command, however often it is looked for; wished for anew it is another.
         var commandId = NameBasedGuid.Create(waiting.ImageId, $"confirm-object {waiting.Wish}");
@@ -138,9 +113,6 @@ internal sealed partial class WaitingObjectSweeper(
         await Outbox.AppendAsync(connection, transaction, [WireMessage.Command(confirm)], cancellation);
         await transaction.CommitAsync(cancellation);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Missing objects are looked for later: {Error}")]
-    private partial void SweepFailed(string error);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

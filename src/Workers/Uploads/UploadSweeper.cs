@@ -20,7 +20,7 @@ internal sealed partial class UploadSweeper(
     UploadMetrics metrics,
     TimeProvider clock,
     ILogger<UploadSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int PageLimit = 20;
     private const int ConcurrentLooks = 8;
@@ -36,37 +36,11 @@ internal sealed partial class UploadSweeper(
 
     private const string GoOnSql = "update pipeline.upload_sweeps set after_key = $2 where kind = $1";
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            do
-            {
-                await SweepAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one sweeps.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            foreach (var prefix in Prefixes)
-                await SweepAsync(prefix, stopping);
-            await SweepMultipartAsync(stopping);
-        }
-        catch (Exception e)
-            when (e is NpgsqlException or StorageUnavailableException or StorageMisconfiguredException
-                || Transience.IsOutage(e)
-            )
-        {
-            SweepFailed(e.Message);
-        }
+        foreach (var prefix in Prefixes)
+            await SweepAsync(prefix, stopping);
+        await SweepMultipartAsync(stopping);
     }
 
     private async Task SweepAsync(string prefix, CancellationToken stopping)
@@ -150,7 +124,7 @@ internal sealed partial class UploadSweeper(
     // What somebody else keeps under our prefixes is theirs.
     private static bool IsOurs(string key) => ObjectKeys.IsUpload(key) || ObjectKeys.IsGenerated(key);
 
-    private bool IsOld(DateTimeOffset at) => at < clock.GetUtcNow() - options.Grace;
+    private bool IsOld(DateTimeOffset at) => at < Clock.GetUtcNow() - options.Grace;
 
     private async Task<Claim?> ClaimAsync(string kind, CancellationToken cancellation)
     {
@@ -179,7 +153,4 @@ internal sealed partial class UploadSweeper(
         Message = "{Count} old objects under {Prefix} stay until no import waits in its queue"
     )]
     private partial void Postponed(int count, string prefix);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Abandoned uploads are looked for later: {Error}")]
-    private partial void SweepFailed(string error);
 }

@@ -1,13 +1,17 @@
 using Npgsql;
 using Pipeline.SystemTests.Harness;
+using Pipeline.Wire;
+using RabbitMQ.Client;
 using Shouldly;
 using Xunit;
 
 namespace Pipeline.SystemTests;
 
-/// <summary>A worker that comes up before its servers, or in the middle of their restart.</summary>
-public sealed class StartTests : Stack
+/// <summary>A worker that comes up before its servers, or whose connections break.</summary>
+public sealed class ServersAwayTests : Stack
 {
+    private const int Lanes = 8;
+
     [Fact]
     public async Task Worker_that_starts_while_the_database_refuses_everybody_waits_and_then_works()
     {
@@ -24,9 +28,25 @@ public sealed class StartTests : Stack
         await LimitConnectionsAsync(-1);
         await UntilAsync(
             "the worker holds the lanes",
-            async () => await ScalarAsync<long>("select count(*) from status.lanes where held") == 8
+            async () => await ScalarAsync<long>("select count(*) from status.lanes where held") == Lanes
         );
         worker.HasExited.ShouldBeFalse();
+    }
+
+    [Fact]
+    public async Task Worker_whose_connections_are_closed_again_and_again_consumes_every_lane_in_the_end()
+    {
+        StartWorker("survivor");
+        await UntilAsync("the worker holds the lanes", async () => await ConsumersAsync() == Lanes);
+        for (var close = 0; close < 8; close++)
+            await UntilAsync("connections to close", async () => await CloseConnectionsAsync() > 0);
+
+        // One that MassTransit has given up is opened anew after ten seconds.
+        await UntilAsync("every lane has its consumer", async () => await ConsumersAsync() == Lanes);
+        await using var publisher = NewPublisher();
+        var boards = Enumerable.Range(0, 200).Select(_ => Commands.Storyboard(Guid.NewGuid(), 1).ToWire()).ToArray();
+        await publisher.PublishAllAsync(boards, CancellationToken.None);
+        await UntilReceiptsAsync(boards.Length);
     }
 
     [Fact]
@@ -52,6 +72,18 @@ public sealed class StartTests : Stack
         await UntilAsync("the worker gave up", () => Task.FromResult(worker.HasExited));
         worker.ExitCode.ShouldBe(1);
         worker.Log.ShouldNotContain("Waiting for a server");
+    }
+
+    /// <summary>How many lanes the broker sees a consumer on.</summary>
+    private async Task<int> ConsumersAsync()
+    {
+        var factory = new ConnectionFactory { Uri = Broker };
+        await using var connection = await factory.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync();
+        var count = 0;
+        for (var lane = 0; lane < Lanes; lane++)
+            count += (int)await channel.ConsumerCountAsync(WireNames.LaneQueue(lane));
+        return count;
     }
 
     /// <summary>To the pipeline's role, which is no superuser, this is a server that has no connection to give.</summary>

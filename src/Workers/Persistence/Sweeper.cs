@@ -1,0 +1,51 @@
+using Microsoft.Extensions.Hosting;
+
+namespace Pipeline.Workers.Persistence;
+
+/// <summary>
+/// A piece of work that is done again and again, in every process at once: it claims its rows with
+/// <c>FOR UPDATE SKIP LOCKED</c>.
+/// </summary>
+/// <remarks>
+/// Whatever goes wrong in a turn is logged and tried in the next. An exception that left here would end the whole
+/// worker: that is what the host does with a background service that fails.
+/// </remarks>
+internal abstract partial class Sweeper(TimeSpan every, TimeProvider clock, ILogger logger) : BackgroundService
+{
+    protected TimeProvider Clock { get; } = clock;
+
+    /// <summary>One turn. Claims end by themselves, so it may stop at any point.</summary>
+    protected abstract Task SweepAsync(CancellationToken stopping);
+
+    protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(every, Clock);
+        try
+        {
+            do
+            {
+                await TrySweepAsync(stoppingToken);
+            } while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process stops; another one sweeps.
+        }
+    }
+
+    private async Task TrySweepAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await SweepAsync(stopping);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested && e is not OutOfMemoryException)
+        {
+            // An outage is a line; anything else is a defect, and its place is wanted.
+            TurnFailed(Transience.IsOutage(e) || Transience.IsContention(e) ? null : e, GetType().Name, e.Message);
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Sweeper} tries again at its next turn: {Error}")]
+    private partial void TurnFailed(Exception? exception, string sweeper, string error);
+}
