@@ -37,8 +37,9 @@ internal static class Verbs
                 },
                 cancellation
             );
-            await host.RunAsync(cancellation);
-            if (host.Services.GetRequiredService<ConsumerGuard>().Lost is { } queue)
+            var guard = host.Services.GetRequiredService<ConsumerGuard>();
+            await host.RunAsync(cancellation); // Its services are gone with it.
+            if (guard.Lost is { } queue)
                 throw new InvalidOperationException($"The consumer of {queue} was lost. Start the worker again.");
         });
 
