@@ -86,7 +86,10 @@ public sealed record GenerateStoryboard(
 /// <param name="GenerationId">The generation.</param>
 public sealed record CancelGeneration(Guid CommandId, Guid GenerationId);
 
-/// <summary>Command: give an abandoned or cancelled generation its attempts anew, for everyone who asked for it.</summary>
+/// <summary>
+/// Command: give an abandoned or cancelled generation its attempts anew, for everyone who asked for it; where the
+/// picture is rendered, repeat the imports and saves that failed.
+/// </summary>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="GenerationId">The generation.</param>
 public sealed record RetryGeneration(Guid CommandId, Guid GenerationId);

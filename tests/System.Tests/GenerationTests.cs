@@ -12,15 +12,29 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
 {
     private const string Model = "held";
 
-    private readonly HeldProvider _provider = new();
+    private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ProviderStub _provider = null!;
 
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
-        [
-            ($"Models__{Model}__Kind", "OpenAI"),
-            ($"Models__{Model}__Endpoint", _provider.Endpoint.ToString()),
-            ($"Models__{Model}__ApiKey", "none"),
-            ("Rendering__LeaseLength", "00:00:04"),
-        ];
+        [.. _provider.SettingsOf(Model), ("Rendering__LeaseLength", "00:00:04")];
+
+    public override async Task InitializeAsync()
+    {
+        _provider = await ProviderStub.StartAsync(
+            async (_, _) =>
+            {
+                await _released.Task;
+                return ProviderAnswer.Picture;
+            }
+        );
+        await base.InitializeAsync();
+    }
+
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await _provider.DisposeAsync();
+    }
 
     [Fact]
     public async Task Fifty_identical_requests_from_eight_publishers_are_one_call_and_fifty_pictures()
@@ -28,7 +42,7 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
         const int Requests = 50;
         StartWorker("worker-1");
         StartWorker("worker-2");
-        var first = NewRequest(Model);
+        var first = NewRequest();
         var requests = Enumerable
             .Range(0, Requests)
             .Select(x => first with { CommandId = Guid.NewGuid(), ImageId = Guid.NewGuid(), Slot = x })
@@ -36,20 +50,20 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
 
         await Task.WhenAll(requests.Chunk(7).Select(PublishAsync));
         await UntilAsync("the call", () => Task.FromResult(_provider.Calls == 1));
-        _provider.Release();
+        _released.SetResult();
         await UntilEndedAsync(Requests);
 
         _provider.Calls.ShouldBe(1);
         (await ScalarAsync<long>("select count(*) from status.generations")).ShouldBe(1);
         // No scene was defined, so that every picture is kept, out of sight, for the scene to come.
         (await ScalarAsync<long>("select count(*) from status.images where waits_for = 'scene'")).ShouldBe(Requests);
-        (await DeadLettersAsync()).ShouldBe(0u);
+        (await DeadLettersAsync()).ShouldBeEmpty();
     }
 
     [Fact]
     public async Task A_request_whose_worker_is_killed_while_rendering_is_joined_and_taken_over()
     {
-        var first = NewRequest(Model);
+        var first = NewRequest();
         var victim = StartWorker("victim");
         await PublishAsync([first]);
         await UntilAsync("the first call", () => Task.FromResult(_provider.Calls == 1));
@@ -67,12 +81,12 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
 
         // When the lease has ended, the next attempt begins by itself.
         await UntilAsync("the second call", () => Task.FromResult(_provider.Calls == 2));
-        _provider.Release();
+        _released.SetResult();
         await UntilEndedAsync(2);
         (await ScalarAsync<string>("select concat(state, ' ', attempt) from status.generations")).ShouldBe(
             "Completed 2"
         );
-        (await DeadLettersAsync()).ShouldBe(0u);
+        (await DeadLettersAsync()).ShouldBeEmpty();
     }
 
     [Fact]
@@ -128,36 +142,17 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
                 ) == 1
         );
         (await ScalarAsync<long>("select count(*) from status.generations where state <> 'Completed'")).ShouldBe(0);
-        (await DeadLettersAsync()).ShouldBe(0u);
+        (await DeadLettersAsync()).ShouldBeEmpty();
     }
 
     private WorkerProcess[] StartFleet() => [StartWorker("worker-1"), StartWorker("worker-2")];
 
-    private static GenerateImage NewRequest(string model) =>
-        new(
-            Guid.NewGuid(),
-            Guid.NewGuid(),
-            Guid.NewGuid(),
-            "scene-1",
-            SceneIndex: null,
-            Slot: 0,
-            "A red kite over a harbour",
-            model,
-            Width: 64,
-            Height: 64,
-            Seed: null,
-            Options: null,
-            Deadline: null,
-            Force: false
-        );
+    private static GenerateImage NewRequest() => Commands.Generate(Model, "A red kite over a harbour");
 
     private async Task PublishAsync(GenerateImage[] requests)
     {
         await using var publisher = NewPublisher();
-        await publisher.PublishAllAsync(
-            requests.Select(x => WireMessage.Command(x, x.CommandId, x.ProjectId)),
-            CancellationToken.None
-        );
+        await publisher.PublishAllAsync(requests.Select(Commands.ToWire), CancellationToken.None);
     }
 
     private Task<long> EndedAsync() =>
@@ -167,15 +162,4 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
 
     private Task UntilEndedAsync(int count) =>
         UntilAsync($"{count} pictures", async () => await EndedAsync() == count, TimeSpan.FromMinutes(3));
-
-    private async Task<uint> DeadLettersAsync()
-    {
-        uint count = 0;
-        foreach (
-            var queue in new[] { "generate-image", "generate-storyboard", "generation", "render-image", "import-image" }
-        )
-            count +=
-                await MessagesAsync(WireNames.ErrorQueue(queue)) + await MessagesAsync(WireNames.SkippedQueue(queue));
-        return count;
-    }
 }

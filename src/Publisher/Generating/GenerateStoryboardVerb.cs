@@ -15,9 +15,9 @@ internal static class GenerateStoryboardVerb
         the command; with --wait once every picture has its end, with status 0 only if all are saved.
 
         --missing takes the project's last such command and asks again for exactly the slots that show no picture and that
-        nobody works on: one generate-image each, with the scene's prompt of today and the last request's model, size and
-        seed, unless options say otherwise (the model's own settings must be given again). The pictures keep their ids, so
-        none can be there twice.
+        nobody works on: one generate-image each, with the scene's prompt of today and the last request's model, size, seed
+        and model's settings, unless options say otherwise (--option replaces all settings, and another --model has none of
+        them). The pictures keep their ids, so none can be there twice.
 
         Examples:
           generate-storyboard 6f2c5c0e-5c51-4d0e-9a5c-0f6d1c1f9b11 --images 3 --wait 300

@@ -22,7 +22,8 @@ internal sealed class GenerationReads(StatusDatabase database)
 
     private const string Generations = """
         select id, request_hash, state, prompt, model, width, height, seed, attempt, attempts_from, due_at, deadline_at,
-               object_key, failure_kind, failure_reason, worker_id, lease_until, created_at, updated_at
+               object_key, failure_kind, failure_reason, worker_id, lease_until, created_at, updated_at,
+               options::text
         from status.generations
         """;
 

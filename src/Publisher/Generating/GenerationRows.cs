@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using Npgsql;
 using Pipeline.Publisher.Status;
@@ -10,6 +11,7 @@ namespace Pipeline.Publisher.Generating;
 /// <param name="AttemptsFrom">Attempts made before the last new beginning.</param>
 /// <param name="DueAt">When a waiting attempt may begin; null while none waits.</param>
 /// <param name="LeaseUntil">Until when the attempt's worker has it; null while none has.</param>
+/// <param name="Options">The model's own settings; null for none.</param>
 internal sealed record GenerationRow(
     Guid Id,
     string RequestHash,
@@ -29,7 +31,8 @@ internal sealed record GenerationRow(
     Guid? WorkerId,
     DateTimeOffset? LeaseUntil,
     DateTimeOffset CreatedAt,
-    DateTimeOffset UpdatedAt
+    DateTimeOffset UpdatedAt,
+    IReadOnlyDictionary<string, string>? Options
 );
 
 /// <summary>A row of <c>status.generation_targets</c>, a request for a picture, with the lease of its attempt.</summary>
@@ -149,7 +152,8 @@ internal static class GenerationRows
             x.Nullable<Guid>(15),
             x.Nullable<DateTimeOffset>(16),
             x.Instant(17),
-            x.Instant(18)
+            x.Instant(18),
+            x.Text(19) is { } options ? JsonSerializer.Deserialize<Dictionary<string, string>>(options) : null
         );
 
     public static AttemptRow Attempt(NpgsqlDataReader x) =>

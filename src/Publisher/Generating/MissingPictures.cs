@@ -146,5 +146,5 @@ internal sealed record MissingRequests(IReadOnlyList<GenerateImage> Commands, IR
     private static RenderWish? Known(GenerationRow? last) =>
         last is null
             ? null
-            : new RenderWish(last.Model, last.Width, last.Height, Options: null, Deadline: null, Force: false);
+            : new RenderWish(last.Model, last.Width, last.Height, last.Options, Deadline: null, Force: false);
 }

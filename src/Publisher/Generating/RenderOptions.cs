@@ -42,11 +42,14 @@ internal sealed class RenderOptions
     /// <exception cref="UsageException">An option has another form, or a value that cannot be right.</exception>
     public RenderWish Read(ParseResult parsed, RenderWish? known, DateTimeOffset now)
     {
+        var model = parsed.GetValue(_model) ?? known?.Model ?? RenderWish.ModelDefault;
+        // Settings are a model's own: another model may refuse them, or mean something else by them.
+        var settings = model == known?.Model ? known.Options : null;
         var wish = new RenderWish(
-            parsed.GetValue(_model) ?? known?.Model ?? RenderWish.ModelDefault,
+            model,
             parsed.GetValue(_width) ?? known?.Width ?? RenderWish.SizeDefault,
             parsed.GetValue(_height) ?? known?.Height ?? RenderWish.SizeDefault,
-            Settings(parsed.GetValue(_options) ?? []),
+            Settings(parsed.GetValue(_options) ?? []) ?? settings,
             parsed.GetValue(_deadline) is { } text ? Deadline(text, now) : null,
             parsed.GetValue(_force)
         );

@@ -11,7 +11,8 @@ namespace Pipeline.Publisher.Generating;
 internal static class SteerVerbs
 {
     private const string RetryHelp = """
-        Give an abandoned or cancelled generation its attempts anew, for everyone who asked for it.
+        Give an abandoned or cancelled generation its attempts anew, for everyone who asked for it. Where the picture is
+        rendered, repeat the imports and saves that failed.
 
         Example:
           retry 0b0f2c4e-5a0e-4c0b-8a52-8f2d8f6f0a11 --wait 10

@@ -70,7 +70,7 @@ internal sealed class PurgeImageConsumerDefinition : ConsumerDefinition<PurgeIma
     )
     {
         endpointConfigurator.PrefetchCount = _concurrentSteps;
-        DeletionRetries.Configure(endpointConfigurator);
+        DatabaseRetries.Configure(endpointConfigurator);
     }
 }
 
@@ -85,23 +85,5 @@ internal sealed class DeletionSagaDefinition : SagaDefinition<DeletionSaga>
         IReceiveEndpointConfigurator endpointConfigurator,
         ISagaConfigurator<DeletionSaga> sagaConfigurator,
         IRegistrationContext context
-    ) => DeletionRetries.Configure(endpointConfigurator);
-}
-
-/// <summary>Seconds, for what passes by itself: the database is away, or writers met. The sweep comes back to the rest.</summary>
-internal static class DeletionRetries
-{
-    private const int Retries = 8;
-
-    public static void Configure(IReceiveEndpointConfigurator endpoint) =>
-        endpoint.UseMessageRetry(retry =>
-        {
-            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
-            retry.Exponential(
-                Retries,
-                TimeSpan.FromMilliseconds(100),
-                TimeSpan.FromSeconds(10),
-                TimeSpan.FromMilliseconds(200)
-            );
-        });
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }

@@ -148,7 +148,23 @@ internal sealed class GenerationDesk(
         return SaveAgainAsync(context);
     }
 
-    public async Task SaveAgainAsync<T>(BehaviorContext<GenerationSaga, T> context)
+    public Task SaveAgainAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class => HandOverAsync(context, again: "");
+
+    public static Task<bool> AnySaveFailedAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
+        TargetLedger.AnyFailedAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+
+    /// <summary>
+    /// A person wants the picture saved for those whose import or save failed. Under other ids than before: the failed
+    /// commands have their receipts, and would be answered with them.
+    /// </summary>
+    public async Task RepeatFailedSavesAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
+    {
+        await TargetLedger.ReopenSavesAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+        await HandOverAsync(context, $" {context.Message.CommandId}");
+    }
+
+    private async Task HandOverAsync<T>(BehaviorContext<GenerationSaga, T> context, string again)
         where T : class
     {
         Touch(context);
@@ -160,7 +176,7 @@ internal sealed class GenerationDesk(
             )
         )
         {
-            var importId = NameBasedGuid.Create(target.CommandId, $"import-image {context.Saga.ObjectKey}");
+            var importId = NameBasedGuid.Create(target.CommandId, $"import-image {context.Saga.ObjectKey}{again}");
             target.ImportCommandId = importId;
             target.SaveCommandId = NameBasedGuid.Create(importId, WireNames.ExchangeOf<SaveImage>());
             var import = new ImportImage(

@@ -61,7 +61,7 @@ internal sealed class GenerateImageConsumerDefinition : ConsumerDefinition<Gener
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<GenerateImageConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => GenerationRetries.Configure(endpointConfigurator);
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 /// <summary>Queue <c>generate-storyboard</c>: few messages, each with many rows.</summary>
@@ -75,7 +75,7 @@ internal sealed class GenerateStoryboardConsumerDefinition : ConsumerDefinition<
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<GenerateStoryboardConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => GenerationRetries.Configure(endpointConfigurator);
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 /// <summary>Queue <c>generation</c>: the saga. Messages of one generation wait for each other in the database.</summary>
@@ -89,26 +89,5 @@ internal sealed class GenerationSagaDefinition : SagaDefinition<GenerationSaga>
         IReceiveEndpointConfigurator endpointConfigurator,
         ISagaConfigurator<GenerationSaga> sagaConfigurator,
         IRegistrationContext context
-    ) => GenerationRetries.Configure(endpointConfigurator);
-}
-
-/// <summary>Seconds, for what passes by itself: the database or the broker is away, or writers met.</summary>
-internal static class GenerationRetries
-{
-    private const int Retries = 8;
-
-    public static void Configure(IReceiveEndpointConfigurator endpoint) =>
-        endpoint.UseMessageRetry(retry =>
-        {
-            retry.Handle<PublishFailedException>();
-            // Two requests under one command id can meet in different sagas; the second one then finds the first.
-            retry.Handle<Microsoft.EntityFrameworkCore.DbUpdateException>();
-            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
-            retry.Exponential(
-                Retries,
-                TimeSpan.FromMilliseconds(100),
-                TimeSpan.FromSeconds(10),
-                TimeSpan.FromMilliseconds(200)
-            );
-        });
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }

@@ -105,7 +105,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed), // The picture is there; saving it takes no attempt.
             When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync), // Too late: what is rendered and paid for is saved.
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            RepeatFailedSaves(desk)
         );
 
         During(
@@ -119,7 +119,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
             When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync),
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            RepeatFailedSaves(desk)
         );
 
         During(
@@ -173,6 +173,16 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<TargetSettled> Settled { get; } = null!;
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    /// <summary>The picture is there; a person may have what failed of its saves repeated.</summary>
+    private EventActivityBinder<GenerationSaga, RetryGeneration> RepeatFailedSaves(GenerationDesk desk) =>
+        When(RetryAsked)
+            .IfElseAsync(
+                GenerationDesk.AnySaveFailedAsync,
+                failed =>
+                    failed.ThenAsync(desk.RepeatFailedSavesAsync).ThenAsync(desk.ConfirmAsync).TransitionTo(Saving),
+                none => none.ThenAsync(desk.LeaveAsItIsAsync)
+            );
 
     private static bool IsCurrent(BehaviorContext<GenerationSaga> context, int attempt) =>
         context.Saga.Attempt == attempt;

@@ -32,7 +32,7 @@ internal sealed class GenerationTarget
     public string? Outcome { get; set; }
 
     /// <summary>When the sweep last told the saga of the end in the lane.</summary>
-    public DateTimeOffset? ToldAt { get; init; }
+    public DateTimeOffset? ToldAt { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 }

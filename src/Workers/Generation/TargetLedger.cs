@@ -145,6 +145,17 @@ internal sealed class TargetLedger(TimeProvider clock)
         await db.SaveChangesAsync(cancellation);
     }
 
+    public static Task<bool> AnyFailedAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
+        Failed(db, generationId).AnyAsync(cancellation);
+
+    /// <summary>Takes the failed import or save of a rendered picture back; it is handed over anew.</summary>
+    public static async Task ReopenSavesAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
+    {
+        foreach (var target in await Failed(db, generationId).ToListAsync(cancellation))
+            (target.Outcome, target.ImportCommandId, target.SaveCommandId, target.ToldAt) = (null, null, null, null);
+        await db.SaveChangesAsync(cancellation);
+    }
+
     /// <summary>The receipt of a person's command to a generation; a redelivery changes nothing.</summary>
     public Task AnswerAsync<T>(
         PipelineDbContext db,
@@ -212,7 +223,7 @@ internal sealed class TargetLedger(TimeProvider clock)
             Now()
         );
         // The end after a retry by a person is another event than the one before.
-        return Announcement.Of(target.CommandId, ended, $" {saga.Attempt}");
+        return Announcement.Of(target.CommandId, ended, $" {saga.Attempt} {target.ImportCommandId}");
     }
 
     private Receipt NewReceipt(
@@ -238,6 +249,9 @@ internal sealed class TargetLedger(TimeProvider clock)
             Announcements = Announcement.Write(announcements),
             At = Now(),
         };
+
+    private static IQueryable<GenerationTarget> Failed(PipelineDbContext db, Guid generationId) =>
+        db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == Outcomes.Failed);
 
     private static IQueryable<GenerationTarget> Open(PipelineDbContext db, Guid generationId) =>
         db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == null);

@@ -19,6 +19,8 @@ internal static class PersistenceRoom
     // Eight lanes, the sweepers and a few consumers; well below the 100 of a default server with three workers.
     private const int PoolSize = 24;
 
+    private static readonly LostSessionInterceptor LostSessions = new();
+
     // A process that is paused between two statements holds its row locks; nobody should wait for it to wake up. (One
     // that is paused in the middle of sending a statement is not idle to the server: LaneLeases ends its sessions.)
     private const string IdleTransactionLimit = "-c idle_in_transaction_session_timeout=5s";
@@ -79,6 +81,7 @@ internal static class PersistenceRoom
                 source,
                 npgsql => npgsql.MigrationsHistoryTable(HistoryRepository.DefaultTableName, PipelineDbContext.Schema)
             )
+            .AddInterceptors(LostSessions)
             // The migrations are SQL; there is no model snapshot to compare with. A test compares with the database.
             .ConfigureWarnings(warnings => warnings.Ignore(RelationalEventId.PendingModelChangesWarning));
 }

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage;
 
 namespace Pipeline.Workers.Persistence;
 
@@ -10,6 +11,19 @@ internal sealed class PipelineDbContext(DbContextOptions<PipelineDbContext> opti
 {
     /// <summary>The schema that belongs to the workers alone.</summary>
     public const string Schema = "pipeline";
+
+    /// <summary>True from the beginning of the one transaction that this context is for.</summary>
+    public bool HasBegun { get; private set; }
+
+    /// <summary>
+    /// Begins the context's only transaction. From now on the context keeps to this session, and ends with it.
+    /// </summary>
+    public async Task<IDbContextTransaction> BeginOnlyAsync(CancellationToken cancellation)
+    {
+        var transaction = await Database.BeginTransactionAsync(cancellation);
+        HasBegun = true;
+        return transaction;
+    }
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {

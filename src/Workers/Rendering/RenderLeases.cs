@@ -1,5 +1,6 @@
 using Npgsql;
 using Pipeline.Contracts.Generation;
+using Pipeline.Wire;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Rendering;
@@ -30,7 +31,7 @@ internal sealed partial class RenderLeases(
 
     // Asked after the claim: the row's lock has made it wait for whoever was just recording this attempt's end.
     private const string EndedSql = """
-        select exists (select from pipeline.generation_attempts where generation_id = $1 and attempt = $2)
+        select outcome, reason, object_key from pipeline.generation_attempts where generation_id = $1 and attempt = $2
         """;
 
     private const string GateSql = """
@@ -47,8 +48,9 @@ internal sealed partial class RenderLeases(
         """;
 
     /// <summary>
-    /// Claims an attempt, unless another worker has it, a later one has begun, or it has ended. Where the model's gate
-    /// is closed, the claim is given back and the saga told until when.
+    /// Claims an attempt, unless another worker has it or a later one has begun. Where it has ended, the saga is told
+    /// again how: its message may have been lost in the dead letters. Where the model's gate is closed, the claim is
+    /// given back and the saga told until when.
     /// </summary>
     /// <returns>Null where there is nothing to render now.</returns>
     public async Task<RenderClaim?> ClaimAsync(RenderImage request, CancellationToken cancellation)
@@ -58,8 +60,7 @@ internal sealed partial class RenderLeases(
         var (id, attempt) = (request.GenerationId, request.Attempt);
         if (
             await AskAsync(connection, transaction, ClaimSql, cancellation, id, attempt, worker.Id, options.LeaseLength)
-                is not long epoch
-            || await AskAsync(connection, transaction, EndedSql, cancellation, id, attempt) is not false
+            is not long epoch
         )
         {
             NotOurs(id, attempt);
@@ -67,6 +68,16 @@ internal sealed partial class RenderLeases(
         }
 
         var claim = new RenderClaim(id, attempt, epoch, request.Model, clock.GetUtcNow());
+        if (await ReadEndAsync(connection, transaction, claim, cancellation) is { } end)
+        {
+            // Asked again: whoever asks has not heard of the end. The saga drops what it knows.
+            await AskAsync(connection, transaction, ReleaseSql, cancellation, id, attempt, epoch);
+            await Outbox.AppendAsync(connection, transaction, end, cancellation);
+            await transaction.CommitAsync(cancellation);
+            NotOurs(id, attempt);
+            return null;
+        }
+
         var gate = await ReadGateAsync(connection, transaction, request.Model, cancellation);
         if (gate is { } closed)
         {
@@ -111,6 +122,30 @@ internal sealed partial class RenderLeases(
         await using var command = new NpgsqlCommand(ReleaseSql, connection, transaction);
         Add(command, claim.GenerationId, claim.Attempt, claim.Epoch);
         return await command.ExecuteNonQueryAsync(cancellation) == 1;
+    }
+
+    /// <returns>Null where the attempt has not ended; nothing to tell where the saga itself has closed it.</returns>
+    private static async Task<WireMessage[]?> ReadEndAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        RenderClaim claim,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(EndedSql, connection, transaction);
+        Add(command, claim.GenerationId, claim.Attempt);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        if (!await row.ReadAsync(cancellation))
+            return null;
+        return row.GetString(0) switch
+        {
+            RenderMetrics.Succeeded => [RenderMessages.Succeeded(claim, row.GetString(2))],
+            RenderFailureKinds.Transient or RenderFailureKinds.Permanent or RenderFailureKinds.Moderation =>
+            [
+                RenderMessages.Failed(claim, new RenderFailure(row.GetString(0), row.GetString(1))),
+            ],
+            _ => [],
+        };
     }
 
     private static async Task<(DateTimeOffset Until, string Reason)?> ReadGateAsync(

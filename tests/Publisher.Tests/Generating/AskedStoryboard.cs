@@ -38,7 +38,8 @@ internal static class AskedStoryboard
         };
         if (state.Length == 0)
             return;
-        var generation = await servers.GenerationAsync(state, attempt: 3, seed: 100 + slot, failure);
+        const string Options = """{"quality":"high"}""";
+        var generation = await servers.GenerationAsync(state, attempt: 3, seed: 100 + slot, failure, Options);
         await servers.TargetAsync(project, generation, command, image, (scene, slot), outcome);
         if (outcome == "applied")
             await servers.ImageAsync(project, scene, slot);

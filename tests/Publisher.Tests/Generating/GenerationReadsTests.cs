@@ -145,14 +145,33 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
 
         result.Status.ShouldBe(0, result.Error);
         result.Error.ShouldContain("scene s3 slot 0 is still being worked on");
-        var sent = new List<GenerateImage>();
-        while (await route.BasicGetAsync("generate-image", autoAck: true) is { } got)
-            sent.Add(JsonSerializer.Deserialize<GenerateImage>(got.Body.Span, WireJson.Options).ShouldNotBeNull());
+        var sent = await TakeAllAsync(route);
         sent.ConvertAll(x => (x.SceneId, x.Slot, x.ImageId, x.Prompt, x.Model, x.Width, x.Height, x.Seed))
             .ShouldBe([
                 ("s2", 1, Image(storyboard, "s2", 1), "a prompt", "some-model", 640, 384, 101),
                 ("s3", 1, Image(storyboard, "s3", 1), "a prompt", "some-model", 640, 384, 1),
             ]);
+        sent.ShouldAllBe(x => x.Options!["quality"] == "high");
+    }
+
+    [Theory]
+    [InlineData("--option", "quality=low", "low")]
+    [InlineData("--model", "another-model", null)]
+    public async Task Settings_of_the_last_request_yield_to_the_command_lines_and_to_another_model(
+        string option,
+        string value,
+        string? expected
+    )
+    {
+        await using var route = await servers.RouteAsync("generate-image");
+        await AskedStoryboard.WriteAsync(servers, _project);
+
+        string[] missing = ["generate-storyboard", $"{_project}", "--missing", option, value];
+        (await Cli.RunAsync(servers.Configuration, missing)).Status.ShouldBe(0);
+
+        var sent = await TakeAllAsync(route);
+        sent.Count.ShouldBe(2);
+        sent.ShouldAllBe(x => (x.Options == null ? null : x.Options["quality"]) == expected);
     }
 
     [Fact]
@@ -166,6 +185,14 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
         nothing.Status.ShouldBe(0, nothing.Error);
         nothing.Out.ShouldBeEmpty();
         never.Status.ShouldBe(1);
+    }
+
+    private static async Task<List<GenerateImage>> TakeAllAsync(IChannel route)
+    {
+        var sent = new List<GenerateImage>();
+        while (await route.BasicGetAsync("generate-image", autoAck: true) is { } got)
+            sent.Add(JsonSerializer.Deserialize<GenerateImage>(got.Body.Span, WireJson.Options).ShouldNotBeNull());
+        return sent;
     }
 
     private static Guid Image(Guid storyboard, string scene, int slot) =>

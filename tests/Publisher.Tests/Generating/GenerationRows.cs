@@ -10,7 +10,8 @@ internal static class GenerationRows
         string state,
         int attempt = 1,
         long seed = 0,
-        string? failure = null
+        string? failure = null,
+        string? options = null
     )
     {
         var id = Guid.NewGuid();
@@ -18,15 +19,17 @@ internal static class GenerationRows
             """
             insert into pipeline.generation_requests
                 (correlation_id, request_hash, current_state, prompt, model, width, height, seed, attempt,
-                 attempts_from, failure_kind, failure_reason, created_at, updated_at)
-            values ($1, 'image|' || $1, $2, 'an old prompt', 'some-model', 640, 384, $3, $4, 0, $5, $6, now(), now())
+                 attempts_from, failure_kind, failure_reason, created_at, updated_at, options)
+            values ($1, 'image|' || $1, $2, 'an old prompt', 'some-model', 640, 384, $3, $4, 0, $5, $6, now(), now(),
+                $7::jsonb)
             """,
             id,
             state,
             seed,
             attempt,
             failure is null ? DBNull.Value : "transient",
-            (object?)failure ?? DBNull.Value
+            (object?)failure ?? DBNull.Value,
+            (object?)options ?? DBNull.Value
         );
         return id;
     }

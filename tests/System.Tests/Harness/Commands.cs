@@ -1,3 +1,4 @@
+using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Saving;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Wire;
@@ -39,6 +40,28 @@ internal static class Commands
             Edge
         );
     }
+
+    /// <summary>A request for a small picture, in a project of its own.</summary>
+    public static GenerateImage Generate(string model, string prompt) =>
+        new(
+            Guid.NewGuid(),
+            Guid.NewGuid(),
+            Guid.NewGuid(),
+            "scene-1",
+            SceneIndex: null,
+            Slot: 0,
+            prompt,
+            model,
+            Width: 64,
+            Height: 64,
+            Seed: null,
+            Options: null,
+            Deadline: null,
+            Force: false
+        );
+
+    public static WireMessage ToWire(this GenerateImage command) =>
+        WireMessage.Command(command, command.CommandId, command.ProjectId);
 
     public static WireMessage ToWire(this SaveImage command) => WireMessage.Command(command);
 

@@ -141,6 +141,87 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
     }
 
     [Fact]
+    public async Task Retry_of_a_rendered_picture_repeats_the_saves_that_failed_and_no_other()
+    {
+        var (failed, id) = await BeginAsync();
+        var saved = failed with { CommandId = Guid.NewGuid(), ImageId = Guid.NewGuid() };
+        await pipeline.SendAsync(saved);
+        await Until.TrueAsync("two targets", async () => await TargetsAsync(id) == 2);
+        await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
+        await pipeline.UntilAsync(id, "Saving", 1);
+        await pipeline.SendAsync(new TargetSettled(id, failed.CommandId, Outcomes.Failed, "the store was away", null));
+        await pipeline.SendAsync(new TargetSettled(id, saved.CommandId, Outcomes.Applied, null, 1));
+        await pipeline.UntilAsync(id, "Completed", 1);
+        (await ReceiptAsync(failed.CommandId)).ShouldBe("failed: the store was away");
+
+        var retry = new RetryGeneration(Guid.NewGuid(), id);
+        await pipeline.SendAsync(retry);
+        await pipeline.UntilAsync(id, "Saving", 1);
+        (await ReceiptAsync(retry.CommandId)).ShouldBe("applied");
+        (await pipeline.SentAsync<RenderImage>(id)).ShouldBe(1);
+        (await pipeline.SentAsync<ImportImage>(failed.ImageId)).ShouldBe(2);
+        (await pipeline.SentAsync<ImportImage>(saved.ImageId)).ShouldBe(1);
+        // The first import has its failed receipt; under its id the second one would be answered with that.
+        (
+            await pipeline.AskAsync(
+                """
+                select count(distinct message_id) from pipeline.outbox
+                where exchange = 'import-image' and convert_from(body, 'UTF8') like $1
+                """,
+                $"%{failed.ImageId}%"
+            )
+        ).ShouldBe("2");
+
+        await pipeline.SendAsync(new TargetSettled(id, failed.CommandId, Outcomes.Applied, null, 2));
+        await pipeline.UntilAsync(id, "Completed", 1);
+        (await ReceiptAsync(failed.CommandId)).ShouldBe("applied");
+
+        var needless = new RetryGeneration(Guid.NewGuid(), id);
+        await pipeline.SendAsync(needless);
+        await Until.TrueAsync(
+            "the answer",
+            async () => await ReceiptAsync(needless.CommandId) == "unchanged: The generation is Completed."
+        );
+    }
+
+    [Fact]
+    public async Task The_sweep_sends_a_stale_attempt_again_and_none_that_is_alive_or_has_an_appointment()
+    {
+        var (_, stale) = await BeginAsync();
+        var (_, young) = await BeginAsync();
+        var (_, alive) = await BeginAsync();
+        var (_, waiting) = await BeginAsync();
+        await pipeline.SendAsync(new RenderPostponed(waiting, 1, DateTimeOffset.UtcNow.AddHours(1), "busy"));
+        await pipeline.UntilAsync(waiting, "Requested", 1);
+        await pipeline.AskAsync(
+            "insert into pipeline.generation_leases values ($1, 1, 1, $2, now() + interval '1 hour') returning 1",
+            alive,
+            Guid.NewGuid()
+        );
+
+        // Half an hour is the default. In one statement, so that no sweep sees some of them only.
+        await pipeline.AskAsync(
+            """
+            update pipeline.generation_requests
+            set updated_at = now() - case when correlation_id = $1 then interval '29 min' else interval '90 min' end
+            where correlation_id in ($1, $2, $3, $4) returning 1
+            """,
+            young,
+            stale,
+            alive,
+            waiting
+        );
+        await Until.TrueAsync("the stale one", async () => await pipeline.SentAsync<RenderDue>(stale) == 1);
+        await pipeline.SendAsync(new RenderDue(stale, 1));
+        await Until.TrueAsync("its message again", async () => await pipeline.SentAsync<RenderImage>(stale) == 2);
+
+        // Another sweep has come by since; it found nothing new, and has not taken the stale one for the lost one.
+        foreach (var id in new[] { young, alive, waiting })
+            (await pipeline.SentAsync<RenderDue>(id)).ShouldBe(0);
+        await pipeline.UntilAsync(stale, "Rendering", 1);
+    }
+
+    [Fact]
     public async Task Unknown_generation_is_a_rejected_receipt()
     {
         var cancel = new CancelGeneration(Guid.NewGuid(), Guid.NewGuid());

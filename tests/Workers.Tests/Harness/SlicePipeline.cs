@@ -37,6 +37,8 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     private protected IHost Worker => _host;
 
+    internal IServiceProvider Services => _host.Services;
+
     internal NpgsqlDataSource Database => _host.Services.GetRequiredService<NpgsqlDataSource>();
 
     internal IImageStore Store => _host.Services.GetRequiredService<IImageStore>();
@@ -115,6 +117,25 @@ public abstract class SlicePipeline : IAsyncLifetime
             command.Parameters.AddWithValue(parameter);
         return await command.ExecuteScalarAsync() is { } answer and not DBNull ? answer.ToString() : null;
     }
+
+    /// <summary>Ends every session of this pipeline's database, and lets none begin.</summary>
+    internal async Task TakeDatabaseAwayAsync()
+    {
+        await ExecuteOnServerAsync($"alter database {_name} connection limit 0");
+        await EndSessionsAsync();
+    }
+
+    internal Task GiveDatabaseBackAsync() => ExecuteOnServerAsync($"alter database {_name} connection limit -1");
+
+    internal async Task EndSessionsAsync()
+    {
+        await ExecuteOnServerAsync($"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_name}'");
+        Database.Clear(); // Else a test's own next question would meet a dead session.
+    }
+
+    /// <summary>Rendered pictures of a generation in the store.</summary>
+    internal async Task<int> StoredAsync(Guid generationId) =>
+        (await Store.ListAsync($"generated/{generationId:D}/", continuation: null, default)).Objects.Count;
 
     private protected async Task<uint> DeadLettersAsync(string queue)
     {

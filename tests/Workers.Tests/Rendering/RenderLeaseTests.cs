@@ -38,16 +38,35 @@ public sealed class RenderLeaseTests(RenderPipeline pipeline) : IClassFixture<Re
     }
 
     [Fact]
-    public async Task Redelivery_after_the_end_renders_nothing()
+    public async Task Redelivery_after_the_end_renders_nothing_and_tells_the_end_again()
     {
         var model = pipeline.Script(Png);
         var render = NewRender(model.Name);
-        await pipeline.RenderAsync<RenderSucceeded>(render);
+        var told = await pipeline.RenderAsync<RenderSucceeded>(render);
+        await ExecuteAsync($"delete from pipeline.outbox where routing_key = '{render.GenerationId}'");
 
-        await pipeline.ConsumeAsync(render);
+        (await pipeline.RenderAsync<RenderSucceeded>(render)).ShouldBe(told);
 
         model.Calls.ShouldBe(1);
         (await pipeline.AskAsync(Told, render.GenerationId)).ShouldBe("1");
+        (
+            await pipeline.AskAsync(
+                "select count(*) from pipeline.generation_leases where generation_id = $1",
+                render.GenerationId
+            )
+        ).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task Redelivery_after_a_failure_tells_it_again()
+    {
+        var model = pipeline.Script(400, """{"error":{"code":"moderation_blocked","message":"No."}}""");
+        var render = NewRender(model.Name);
+        var told = await pipeline.RenderAsync<RenderFailed>(render);
+        await ExecuteAsync($"delete from pipeline.outbox where routing_key = '{render.GenerationId}'");
+
+        (await pipeline.RenderAsync<RenderFailed>(render)).ShouldBe(told);
+        model.Calls.ShouldBe(1);
     }
 
     [Fact]

@@ -72,4 +72,30 @@ public sealed class WorkerSuccessionTests : IAsyncLifetime
         (await _pipeline.DeadLettersAsync()).ShouldBe(0u);
         await next.StopAsync();
     }
+
+    [Fact]
+    public async Task Database_that_is_away_while_the_provider_renders_costs_no_second_call()
+    {
+        var answer = new TaskCompletionSource();
+        var model = _pipeline.Script(
+            async (context, _) =>
+            {
+                await answer.Task;
+                await context.Response.WriteAsync(Base64(TinyFiles.Png(3, 2)));
+            }
+        );
+        var render = NewRender(model.Name);
+        await _pipeline.SendAsync(render);
+        await model.Called;
+
+        await _pipeline.TakeDatabaseAwayAsync();
+        answer.SetResult();
+        // The picture is in the store while nothing can be recorded: that is what is waited out.
+        await Until.TrueAsync("the object", async () => await _pipeline.StoredAsync(render.GenerationId) == 1);
+        await _pipeline.GiveDatabaseBackAsync();
+
+        (await _pipeline.AnswerAsync<RenderSucceeded>(render)).Attempt.ShouldBe(1);
+        model.Calls.ShouldBe(1);
+        (await _pipeline.DeadLettersAsync()).ShouldBe(0u);
+    }
 }

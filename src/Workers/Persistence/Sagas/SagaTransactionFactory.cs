@@ -20,7 +20,7 @@ internal sealed class SagaTransactionFactory<TSaga>(
         where T : class
     {
         await using var db = await contexts.CreateDbContextAsync(context.CancellationToken);
-        await using var transaction = await db.Database.BeginTransactionAsync(context.CancellationToken);
+        await using var transaction = await db.BeginOnlyAsync(context.CancellationToken);
         var afterCommit = new AfterCommit();
         context.AddOrUpdatePayload(() => db, _ => db);
         context.AddOrUpdatePayload(() => afterCommit, _ => afterCommit);
