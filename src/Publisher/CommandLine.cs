@@ -10,6 +10,7 @@ using Pipeline.Publisher.Serving;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Publisher.Uploading;
+using Pipeline.Publisher.Urls;
 
 namespace Pipeline.Publisher;
 
@@ -73,6 +74,8 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             StoryboardsVerb.Build(verbs),
             SteerVerbs.BuildRetry(verbs),
             SteerVerbs.BuildCancel(verbs),
+            UrlsVerb.Build(verbs),
+            RefreshUrlsVerb.Build(verbs),
             PlayVerb.Build(verbs),
             DescriptionVerbs.BuildAsyncApi(verbs),
             DescriptionVerbs.BuildSchema(verbs),

@@ -12,6 +12,7 @@ using Pipeline.Workers.Storage;
 using Pipeline.Workers.Storyboards;
 using Pipeline.Workers.Telemetry;
 using Pipeline.Workers.Uploads;
+using Pipeline.Workers.Urls;
 
 namespace Pipeline.Workers;
 
@@ -54,6 +55,7 @@ internal static class WorkerHost
                 bus.AddGeneration(configuration);
                 bus.AddRendering(configuration);
                 bus.AddDeleting(configuration);
+                bus.AddUrls(configuration);
             }
         );
 

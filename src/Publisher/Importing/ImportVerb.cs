@@ -77,7 +77,7 @@ internal static class ImportVerb
     {
         var screen = context.Screen;
         var broker = context.Settings.Broker;
-        using var store = pictures.Any(x => !x.IsUrl) ? new S3Store(context.Settings.Storage) : null;
+        using var store = pictures.Any(x => !x.IsUrl) ? new S3Store(context.Settings.Storage, context.Clock) : null;
         var progress = new ProgressLine(screen, context.Clock);
         var sent = 0;
         string State() => $"{sent}/{pictures.Count} pictures handed in";

@@ -76,7 +76,7 @@ internal static class PlayVerb
     )
     {
         await using var database = new StatusDatabase(context.Settings.StatusDatabase);
-        using var store = plan.ImagesPerScene > 0 ? null : new S3Store(context.Settings.Storage);
+        using var store = plan.ImagesPerScene > 0 ? null : new S3Store(context.Settings.Storage, context.Clock);
         var link = context.Settings.LinkBase;
         var broker = context.Settings.Broker;
         await new ProjectReads(database).VersionAsync(plan.Project, cancellation); // Fails before anything is sent.

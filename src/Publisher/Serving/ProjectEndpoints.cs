@@ -1,5 +1,4 @@
 using System.Net.Mime;
-using Microsoft.Net.Http.Headers;
 using Pipeline.Publisher.Status;
 
 namespace Pipeline.Publisher.Serving;
@@ -54,7 +53,7 @@ internal static class ProjectEndpoints
         // A poller mostly has the newest version, and the document costs more than its number.
         if (await reads.VersionAsync(id, cancellation) is not { } version)
             return Unknown(id);
-        if (IsKnown(context.Request, ETag(version)))
+        if (ETags.IsKnown(context.Request, ETag(version)))
         {
             context.Response.Headers.ETag = ETag(version);
             return Results.StatusCode(StatusCodes.Status304NotModified);
@@ -68,19 +67,4 @@ internal static class ProjectEndpoints
     }
 
     private static string ETag(long version) => $"\"v{version}\"";
-
-    // RFC 9110, 13.1.2: weak comparison, a list, or "*" for whatever there is.
-    private static bool IsKnown(HttpRequest request, string etag) =>
-        EntityTagHeaderValue.TryParseList(request.Headers.IfNoneMatch, out var known)
-        && known.Any(x => x.Equals(EntityTagHeaderValue.Any) || x.Tag == etag);
-}
-
-/// <summary>JSON that is never answered from a cache without asking.</summary>
-internal static class Fresh
-{
-    public static IResult Json<T>(HttpRequest request, T value)
-    {
-        request.HttpContext.Response.Headers.CacheControl = "no-cache";
-        return Results.Json(value);
-    }
 }

@@ -7,6 +7,7 @@ using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Storage;
 using Pipeline.Publisher.Uploading;
+using Pipeline.Publisher.Urls;
 
 namespace Pipeline.Publisher.Serving;
 
@@ -53,7 +54,10 @@ internal static class PublisherApp
         builder.Services.AddSingleton<LaneReads>();
         builder.Services.AddSingleton<GenerationReads>();
         builder.Services.AddSingleton<DeletionReads>();
-        builder.Services.AddSingleton(_ => new S3Store(storage));
+        builder.Services.AddSingleton<UrlReads>();
+        builder.Services.AddSingleton<UrlRequests>();
+        builder.Services.AddSingleton<UrlDesk>();
+        builder.Services.AddSingleton(_ => new S3Store(storage, clock));
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
         builder.Services.AddSingleton(uploads);
@@ -67,6 +71,7 @@ internal static class PublisherApp
         app.MapProjects();
         app.MapReceipts();
         app.MapImages();
+        app.MapUrls();
         app.MapCommands();
         app.MapUploads(uploads);
         app.MapDirectUploads();

@@ -1,5 +1,6 @@
 using Amazon;
 using Amazon.Runtime;
+using Amazon.Runtime.Credentials;
 using Amazon.S3;
 using Amazon.S3.Model;
 using Pipeline.Publisher.Settings;
@@ -7,7 +8,7 @@ using Pipeline.Publisher.Settings;
 namespace Pipeline.Publisher.Storage;
 
 /// <summary>What the publisher does with the object store: hand bytes in, look at what was handed in, and sign URLs.</summary>
-internal sealed class S3Store(StorageSettings settings) : IDisposable
+internal sealed class S3Store(StorageSettings settings, TimeProvider clock) : IDisposable
 {
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(60);
     private const int RequestRetries = 4;
@@ -65,9 +66,19 @@ internal sealed class S3Store(StorageSettings settings) : IDisposable
 
     /// <summary>A URL that reads the object without credentials until it expires.</summary>
     /// <param name="key">The object.</param>
-    /// <param name="expires">At most 7 days from now.</param>
-    public Task<string> SignAsync(string key, DateTimeOffset expires) =>
-        _signer.GetPreSignedURLAsync(Presigned(key, HttpVerb.GET, expires));
+    /// <param name="lifetime">1 second to 7 days, SigV4's limit.</param>
+    /// <returns>With its end, which is earlier where that of the credentials is.</returns>
+    /// <exception cref="StorageException">The credentials have ended, or their end is not known.</exception>
+    public async Task<(string Url, DateTimeOffset ExpiresAt)> SignAsync(string key, TimeSpan lifetime)
+    {
+        var now = clock.GetUtcNow();
+        var expires = DateTimeOffset.FromUnixTimeSeconds((now + lifetime).ToUnixTimeSeconds());
+        if (await CredentialsEndAsync() is { } end && end < expires)
+            expires = end;
+        return expires > now
+            ? (await _signer.GetPreSignedURLAsync(Presigned(key, HttpVerb.GET, expires)), expires)
+            : throw new StorageException($"The credentials ended at {expires:u}; a URL cannot be signed with them.");
+    }
 
     /// <summary>A URL that takes one object of this length, without credentials, until it expires.</summary>
     /// <param name="key">Under <c>uploads/</c>.</param>
@@ -99,6 +110,22 @@ internal sealed class S3Store(StorageSettings settings) : IDisposable
                     ? Protocol.HTTP
                     : Protocol.HTTPS,
         };
+
+    /// <summary>When the credentials end, and every URL signed with them; null if never.</summary>
+    private async Task<DateTimeOffset?> CredentialsEndAsync()
+    {
+        if (settings.AccessKey is not null)
+            return null;
+        var credentials =
+            _signer.Config.DefaultAWSCredentials ?? DefaultAWSCredentialsIdentityResolver.GetCredentials();
+        if (!(await credentials.GetCredentialsAsync()).UseToken)
+            return null;
+        return credentials.Expiration is { } end
+            ? new DateTimeOffset(end.ToUniversalTime())
+            : throw new StorageException(
+                "URLs cannot be signed with a session token whose end is not known: use a role or long-lived keys."
+            );
+    }
 
     private static async Task<T> CallAsync<T>(Func<Task<T>> call, CancellationToken cancellation)
     {

@@ -21,5 +21,5 @@ internal static class StorageFailures
         };
 }
 
-/// <summary>The object store did not answer. Worth another try.</summary>
-internal sealed class StorageException(string message, Exception inner) : Exception(message, inner);
+/// <summary>The object store did not answer, or its credentials do not do. Worth another try.</summary>
+internal sealed class StorageException(string message, Exception? inner = null) : Exception(message, inner);

@@ -69,7 +69,7 @@ internal static class UploadVerb
             foreach (var (i, file) in files.Index())
                 pictures.Add(await CheckAsync(file, place with { Slot = place.Slot + i }, limits, cancellation));
 
-            using var store = new S3Store(context.Settings.Storage);
+            using var store = new S3Store(context.Settings.Storage, context.Clock);
             await using var sender = new CommandSender(context.Settings.Broker, "publisher upload", context.Clock);
             var commands = await new UploadDesk(store, sender).HandInAsync(project, pictures, cancellation);
             foreach (var (picture, command) in pictures.Zip(commands))

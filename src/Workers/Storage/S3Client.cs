@@ -6,7 +6,9 @@ namespace Pipeline.Workers.Storage;
 /// <summary>AWSSDK.S3 with the settings that AWS and the self-hosted servers have in common.</summary>
 internal static class S3Client
 {
-    public static AmazonS3Client Create(StorageOptions options)
+    /// <param name="options">The store.</param>
+    /// <param name="address">Where it is reached; null for AWS.</param>
+    public static AmazonS3Client Create(StorageOptions options, string? address)
     {
         var config = new AmazonS3Config
         {
@@ -17,14 +19,14 @@ internal static class S3Client
             MaxErrorRetry = options.RequestRetries,
         };
 
-        if (options.ServiceUrl is null)
+        if (address is null)
         {
             config.RegionEndpoint = Amazon.RegionEndpoint.GetBySystemName(options.Region);
             config.ForcePathStyle = options.ForcePathStyle ?? false;
         }
         else
         {
-            config.ServiceURL = options.ServiceUrl;
+            config.ServiceURL = address;
             config.AuthenticationRegion = options.Region;
             config.ForcePathStyle = options.ForcePathStyle ?? true;
         }

@@ -12,7 +12,12 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
     private const int ConflictTries = 5;
     private static readonly TimeSpan ConflictDelay = TimeSpan.FromMilliseconds(100);
 
-    private readonly S3Presigner _presigner = new(s3, options, clock);
+    // The host's name is part of what is signed, so browsers' address is signed for and not the one used here.
+    private readonly S3Presigner _presigner = new(
+        options.PublicUrl is null ? s3 : S3Client.Create(options, options.PublicUrl),
+        options,
+        clock
+    );
 
     public Task<PutOutcome> PutOnceAsync(
         string key,

@@ -8,6 +8,9 @@ namespace Pipeline.Workers.Storage;
 /// <summary>Signs URLs, and says when each one really ends.</summary>
 internal sealed class S3Presigner(IAmazonS3 s3, StorageOptions options, TimeProvider clock)
 {
+    // Amazon S3 API reference, "Authenticating Requests: Using Query Parameters".
+    private const string SignatureVersion4 = "X-Amz-Algorithm=AWS4-HMAC-SHA256";
+
     public async Task<PresignedUrl> GetAsync(string key, TimeSpan lifetime)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(lifetime, TimeSpan.FromSeconds(1));
@@ -27,7 +30,11 @@ internal sealed class S3Presigner(IAmazonS3 s3, StorageOptions options, TimeProv
             Protocol = options.IsPlainHttp ? Protocol.HTTP : Protocol.HTTPS, // The SDK takes https by itself.
             Expires = expiresAt.UtcDateTime,
         };
-        return new PresignedUrl(new Uri(await s3.GetPreSignedURLAsync(request)), expiresAt);
+        var url = new Uri(await s3.GetPreSignedURLAsync(request));
+        // Where the SDK falls back to the older signature it says nothing, and the URL works in some regions only.
+        return url.Query.Contains(SignatureVersion4, StringComparison.Ordinal)
+            ? new PresignedUrl(url, expiresAt)
+            : throw new StorageMisconfiguredException("The SDK did not sign with Signature Version 4.");
     }
 
     /// <summary>When the credentials end, and every URL signed with them; null if never.</summary>

@@ -12,6 +12,9 @@ internal sealed partial class StorageOptions : IValidateOptions<StorageOptions>
     /// <summary>Address of an S3 server, such as <c>http://127.0.0.1:8333</c>; null for AWS itself.</summary>
     public string? ServiceUrl { get; init; }
 
+    /// <summary>The same server as browsers reach it, for which URLs are signed; null where that is <see cref="ServiceUrl"/>.</summary>
+    public string? PublicUrl { get; init; }
+
     /// <summary>Region of the bucket, also signed for; other servers than AWS usually take any.</summary>
     public string Region { get; init; } = "us-east-1";
 
@@ -31,8 +34,9 @@ internal sealed partial class StorageOptions : IValidateOptions<StorageOptions>
     /// <summary>How often the SDK repeats a request by itself after the first try, within about a second. 0 to 10.</summary>
     public int RequestRetries { get; init; } = 2;
 
-    /// <summary>True where the store is spoken to in plain text.</summary>
-    public bool IsPlainHttp => ServiceUrl?.StartsWith("http://", StringComparison.OrdinalIgnoreCase) == true;
+    /// <summary>True where browsers speak to the store in plain text.</summary>
+    public bool IsPlainHttp =>
+        (PublicUrl ?? ServiceUrl)?.StartsWith("http://", StringComparison.OrdinalIgnoreCase) == true;
 
     public ValidateOptionsResult Validate(string? name, StorageOptions options)
     {
@@ -48,6 +52,8 @@ internal sealed partial class StorageOptions : IValidateOptions<StorageOptions>
             yield return $"Storage:Bucket '{Bucket}' is no bucket name: 3 to 63 lower-case letters, digits, dots and hyphens.";
         if (ServiceUrl is not null && !IsServerAddress(ServiceUrl))
             yield return $"Storage:ServiceUrl '{ServiceUrl}' must be http://HOST[:PORT] or https://HOST[:PORT] and no more.";
+        if (PublicUrl is not null && !IsServerAddress(PublicUrl))
+            yield return $"Storage:PublicUrl '{PublicUrl}' must be http://HOST[:PORT] or https://HOST[:PORT] and no more.";
         if (string.IsNullOrWhiteSpace(Region))
             yield return "Storage:Region is empty: name the bucket's region, such as us-east-1.";
         if (string.IsNullOrEmpty(AccessKey) != string.IsNullOrEmpty(SecretKey))

@@ -17,7 +17,11 @@ internal static class StorageRoom
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<StorageOptions>>().Value);
 
         services.TryAddSingleton(TimeProvider.System);
-        services.AddSingleton<IAmazonS3>(provider => S3Client.Create(provider.GetRequiredService<StorageOptions>()));
+        services.AddSingleton<IAmazonS3>(provider =>
+        {
+            var options = provider.GetRequiredService<StorageOptions>();
+            return S3Client.Create(options, options.ServiceUrl);
+        });
         services.AddSingleton<IImageStore, S3ImageStore>();
         return services;
     }

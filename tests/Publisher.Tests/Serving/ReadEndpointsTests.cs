@@ -60,33 +60,6 @@ public sealed class ReadEndpointsTests(ScratchServers servers) : ServedPublisher
         await ShouldBeProblemAsync(await Client.GetAsync(path), status, type);
 
     [Fact]
-    public async Task Picture_is_a_redirect_that_lives_shorter_than_its_signature()
-    {
-        await Scratch.ProjectAsync(Project, version: 1);
-        var key = $"projects/{Project}/picture.png";
-        await Scratch.Store.PutObjectAsync(
-            new()
-            {
-                BucketName = Scratch.Bucket,
-                Key = key,
-                ContentBody = "bytes",
-            }
-        );
-        var image = await Scratch.ImageAsync(Project, "s", slot: 0, key: key);
-        var waiting = await Scratch.ImageAsync(Project, "s", slot: 1, isShown: false);
-
-        using var answer = await Client.GetAsync($"/images/{image}/1");
-
-        answer.StatusCode.ShouldBe(HttpStatusCode.Redirect);
-        var cache = answer.Headers.CacheControl.ShouldNotBeNull();
-        cache.Private.ShouldBeTrue();
-        cache.MaxAge.ShouldNotBeNull().ShouldBeLessThan(ImageEndpoints.SignedFor);
-        (await Client.GetStringAsync(answer.Headers.Location)).ShouldBe("bytes");
-        await ShouldBeProblemAsync(await Client.GetAsync($"/images/{image}/2"), 404, "image-not-found");
-        await ShouldBeProblemAsync(await Client.GetAsync($"/images/{waiting}/1"), 404, "image-not-found");
-    }
-
-    [Fact]
     public async Task Not_ready_says_which_check_fails()
     {
         (await Client.GetAsync("/health/live")).StatusCode.ShouldBe(HttpStatusCode.OK);

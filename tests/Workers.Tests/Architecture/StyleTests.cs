@@ -23,6 +23,7 @@ public sealed partial class StyleTests
         ["src/Workers/Generation/TargetLedger.cs"] = "one table with its receipts and events, in one transaction",
         ["src/Workers/Lanes/LaneWriter.cs"] = "one transaction, read from top to bottom",
         ["src/Workers/Storage/S3ImageStore.cs"] = "one seam, one implementation",
+        ["src/Workers/Urls/UrlLedger.cs"] = "one transaction, read from top to bottom",
         ["tests/Publisher.Tests/"] = "tables of cases",
         ["tests/System.Tests/BadInputTests.cs"] = "a table of cases",
         ["tests/Workers.Tests/"] = "tables of cases",

@@ -38,6 +38,7 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "generation_storyboard_items",
         "generation_storyboards",
         "image_replacements",
+        "image_urls",
         "import_sources",
         "lane_suspects",
         "lanes",
@@ -46,6 +47,9 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "purged_objects",
         "receipt_conflicts",
         "upload_sweeps",
+        "url_signings",
+        "url_steps",
+        "url_variants",
         "workers",
     ];
 

@@ -22,7 +22,7 @@ internal static class S3Settings
         new ServiceCollection().AddStorage(configuration).BuildServiceProvider(validateScopes: true);
 
     public static S3ImageStore Store(StorageOptions options) =>
-        new(S3Client.Create(options), options, TimeProvider.System);
+        new(S3Client.Create(options, options.ServiceUrl), options, TimeProvider.System);
 
     /// <summary>The test server's settings with some changed, as an operator would get them wrong.</summary>
     public static StorageOptions With(

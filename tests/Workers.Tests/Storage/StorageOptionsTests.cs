@@ -34,7 +34,7 @@ public sealed class StorageOptionsTests
     public void Path_style_follows_the_server_unless_it_is_set()
     {
         S3Client
-            .Create(new StorageOptions { Bucket = "b" })
+            .Create(new StorageOptions { Bucket = "b" }, address: null)
             .Config.ShouldBeOfType<Amazon.S3.AmazonS3Config>()
             .ForcePathStyle.ShouldBeFalse();
         using var services = Services();

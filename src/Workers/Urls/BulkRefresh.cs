@@ -1,0 +1,85 @@
+using Pipeline.Contracts.Receipts;
+
+namespace Pipeline.Workers.Urls;
+
+/// <summary>Renews the URLs of a project, or all that are due, a batch at a time; the receipt comes last.</summary>
+/// <remarks>
+/// A crash leaves whole batches behind, which a redelivery finds done: URLs that are not due, or that this very
+/// command has signed, are not signed again.
+/// </remarks>
+internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls due, RefreshReceipts receipts)
+{
+    /// <summary>Pictures of one command. At this limit it stops, and its receipt says so: the sweep goes on with what is due.</summary>
+    public const int PictureLimit = 100_000;
+
+    public async Task<RefreshEnd> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
+    {
+        var tally = new Tally();
+        var after = Guid.Empty;
+        while (tally.Pictures < PictureLimit)
+        {
+            var images = request.Command.ProjectId is { } project
+                ? await due.OfProjectAsync(project, after, UrlSigner.BatchLimit, cancellation)
+                : await due.DueAsync(UrlSigner.BatchLimit, cancellation);
+            if (images.Length == 0)
+                break;
+            after = images[^1];
+            var results = await signer.SignAsync(images, request.Demand, also: null, cancellation);
+            var standing = await claims.StandingAsync(images, cancellation);
+            tally.Add(request.Command.CommandId, images, results, standing);
+            // All that are due are asked for until none is left; what others have claimed is theirs.
+            if (request.Command.ProjectId is null && results.Count == 0)
+                break;
+        }
+
+        return await receipts.RecordAsync(tally.End(request), cancellation);
+    }
+
+    private sealed class Tally
+    {
+        private int _signed;
+        private int _failed;
+        private int _busy;
+        private string? _reason;
+
+        public int Pictures { get; private set; }
+
+        public void Add(
+            Guid commandId,
+            Guid[] images,
+            IReadOnlyList<UrlResult> results,
+            Dictionary<Guid, UrlStanding> standing
+        )
+        {
+            Pictures += images.Length;
+            var byId = results.ToDictionary(x => x.Image.Id);
+            foreach (var image in images)
+            {
+                var result = byId.GetValueOrDefault(image);
+                var stands = standing.GetValueOrDefault(image);
+                if (result?.FailureReason is { } reason)
+                {
+                    _failed++;
+                    _reason ??= reason;
+                }
+                else if (result is { IsSigned: true } || stands?.SignedBy == commandId)
+                    _signed++;
+                else if (result is { Outcome: UrlOutcome.GivenBack } || stands is { IsClaimed: true })
+                    _busy++;
+            }
+        }
+
+        public RefreshEnd End(RefreshRequest request)
+        {
+            var outcome =
+                _signed > 0 ? Outcomes.Applied
+                : _failed > 0 ? Outcomes.Failed
+                : Outcomes.Unchanged;
+            var rest = Pictures - _signed - _failed - _busy;
+            var sentence = $"Of {Pictures} pictures: {_signed} signed, {rest} kept, {_failed} failed, {_busy} busy.";
+            if (Pictures >= PictureLimit)
+                sentence += " It stopped at its limit.";
+            return new RefreshEnd(request, outcome, _reason is null ? sentence : $"{sentence} The first: {_reason}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using MassTransit;
+using Pipeline.Contracts.Urls;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Urls;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class UrlsSlice
+{
+    /// <summary>Adds the queue <c>refresh-urls</c> and the sweep. Needs the rooms Storage, Persistence and Messaging.</summary>
+    /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
+    public static void AddUrls(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        var options = configuration.GetSection(UrlsOptions.Section).Get<UrlsOptions>() ?? new UrlsOptions();
+        options.Validate();
+        bus.AddSingleton(options);
+        bus.AddSingleton<UrlChains>();
+        bus.AddSingleton<UrlClaims>();
+        bus.AddSingleton<UrlLedger>();
+        bus.AddSingleton<UrlMetrics>();
+        bus.AddSingleton<UrlSigner>();
+        bus.AddSingleton<DueUrls>();
+        bus.AddSingleton<UrlVariants>();
+        bus.AddSingleton<RefreshReceipts>();
+        bus.AddSingleton<PictureRefresh>();
+        bus.AddSingleton<BulkRefresh>();
+        bus.AddHostedService<UrlSweeper>();
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RefreshUrls>()));
+        bus.AddConsumer<RefreshUrlsConsumer, RefreshUrlsConsumerDefinition>();
+    }
+}
+
+/// <summary>Queue <c>refresh-urls</c>: short work, most of it waiting for other servers.</summary>
+internal sealed class RefreshUrlsConsumerDefinition : ConsumerDefinition<RefreshUrlsConsumer>
+{
+    private const int Concurrency = 8;
+
+    public RefreshUrlsConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<RefreshUrlsConsumer> consumerConfigurator,
+        IRegistrationContext context
+    )
+    {
+        endpointConfigurator.PrefetchCount = Concurrency;
+        DatabaseRetries.Configure(endpointConfigurator);
+        endpointConfigurator.UseMessageRetry(retry =>
+        {
+            retry.Handle<PictureBusyException>();
+            retry.Exponential(8, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(200));
+        });
+    }
+}
