@@ -52,6 +52,9 @@ public static class Limits
     /// <summary>Pictures of a scene in one storyboard's generation.</summary>
     public const int ImagesPerScene = 10;
 
+    /// <summary>Bytes of an object's key in UTF-8, and so its code points at most (S3 user guide, "Naming objects").</summary>
+    public const int KeyLength = 1_024;
+
     /// <summary>Characters of a URL; longer ones do not pass through common proxies.</summary>
     public const int UrlLength = 2_048;
 }
@@ -82,6 +85,12 @@ public static class Patterns
 
     /// <summary>In words.</summary>
     public const string ImageKeyRule = "must be 'projects/{projectId}/{imageId}/{sha256}.{png|jpg|gif|webp|avif}'.";
+
+    /// <summary>Any key that an HTTP client can ask a store for: no control characters, no segment "." or "..".</summary>
+    public const string StoreKey = @"^(?!(.*/)?\.{1,2}(/|$))[^\u0000-\u001F\u007F-\u009F]*$";
+
+    /// <summary>In words.</summary>
+    public const string StoreKeyRule = "must not contain control characters, nor a segment '.' or '..'.";
 
     /// <summary>The key of an upload, or of a picture that the pipeline has rendered.</summary>
     public const string IntakeKey = $"^(uploads/{Id}|generated/{Id}/{File})$";

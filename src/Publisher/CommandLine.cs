@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Pipeline.Publisher.Cataloguing;
 using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
@@ -76,6 +77,12 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             SteerVerbs.BuildCancel(verbs),
             UrlsVerb.Build(verbs),
             RefreshUrlsVerb.Build(verbs),
+            CatalogVerb.Build(verbs),
+            ObjectVerbs.BuildRecord(verbs),
+            ObjectVerbs.BuildForget(verbs),
+            RebuildVerbs.BuildRebuild(verbs),
+            RebuildVerbs.BuildList(verbs),
+            RebuildVerbs.BuildCancel(verbs),
             PlayVerb.Build(verbs),
             DescriptionVerbs.BuildAsyncApi(verbs),
             DescriptionVerbs.BuildSchema(verbs),

@@ -1,3 +1,4 @@
+using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Cdn;
 using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;
@@ -56,6 +57,7 @@ internal static class WorkerHost
                 bus.AddRendering(configuration);
                 bus.AddDeleting(configuration);
                 bus.AddUrls(configuration);
+                bus.AddCataloguing(configuration);
             }
         );
 

@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using Pipeline.Publisher.Cataloguing;
 using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
@@ -58,6 +59,7 @@ internal static class PublisherApp
         builder.Services.AddSingleton<UrlRequests>();
         builder.Services.AddSingleton<UrlDesk>();
         builder.Services.AddSingleton(_ => new S3Store(storage, clock));
+        builder.Services.AddSingleton<CatalogReads>();
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
         builder.Services.AddSingleton(uploads);
@@ -79,6 +81,7 @@ internal static class PublisherApp
         app.MapDeletions();
         app.MapGenerationCommands();
         app.MapGenerations();
+        app.MapCatalog();
         app.MapDescriptions();
         app.MapHealth();
         return app;

@@ -27,6 +27,9 @@ internal static class ServeVerb
           GET  /projects/ID/generations        requests (?open=true), their counts, the latest storyboards
           GET  /generations/ID                 by its id or a request's; POST .../retry  .../cancel
           GET  /asyncapi  /asyncapi.json       the messages, for people and for tools;  /schemas/MESSAGE.json
+          GET  /catalog  /catalog/statistics   what the store is known to hold (?prefix=&after=), and counts
+          GET  /catalog/rebuilds  /catalog/rebuilds/ID   by its id or a request's; POST /catalog/rebuilds  .../ID/cancel
+          POST /catalog/record  /catalog/forget  {"objectKey"}: somebody else has put or deleted an object
           GET  /health/live  /health/ready     503 names the check that fails
 
         Example:

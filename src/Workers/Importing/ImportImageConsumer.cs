@@ -133,6 +133,7 @@ internal sealed partial class ImportImageConsumer(
         try
         {
             await store.DeleteAsync(key, cancellation);
+            await ledger.ForgetAsync(key, cancellation);
         }
         catch (Exception e) when (e is StorageUnavailableException or StorageMisconfiguredException)
         {

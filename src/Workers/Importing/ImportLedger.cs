@@ -117,6 +117,10 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         return true;
     }
 
+    /// <summary>The upload is deleted: nobody is to find it in the catalogue.</summary>
+    public Task ForgetAsync(string key, CancellationToken cancellation) =>
+        ObjectCatalog.RemoveAsync(source, [key], cancellation);
+
     /// <summary>The time, in the microseconds that the database keeps, so that receipt and event agree.</summary>
     public DateTimeOffset Now() => clock.GetDatabaseNow();
 

@@ -52,6 +52,17 @@ internal static class MessagingRoom
                 (context, name, endpoint) =>
                 {
                     context.GetRequiredService<ConsumerGuard>().Watch(name, endpoint);
+                    if (context.GetServices<ForeignQueue>().FirstOrDefault(x => x.Name == name) is { } foreign)
+                        endpoint.AddDeserializer(
+                            new DeserializerFactory(
+                                new WireDeserializer(
+                                    UrnByExchange(),
+                                    bodySizeLimitBytes,
+                                    MessageUrn.ForTypeString(foreign.Message)
+                                )
+                            ),
+                            isDefault: true
+                        );
                     // The exchange of a command has its queue's name; events are bound by the slice that wants them.
                     endpoint.ConfigureConsumeTopology = false;
                     endpoint.PublishFaults = false;

@@ -9,6 +9,11 @@ namespace Pipeline.Workers.Messaging;
 /// <param name="Exchanges">Messages that it takes besides: their exchanges are bound to its own.</param>
 internal sealed record WorkQueue(string Name, params string[] Exchanges);
 
+/// <summary>A work queue into which somebody publishes JSON who knows nothing of this pipeline.</summary>
+/// <param name="Name">The queue.</param>
+/// <param name="Message">What everything in it is read as.</param>
+internal sealed record ForeignQueue(string Name, Type Message);
+
 /// <summary>How queues are made, so that MassTransit's declarations and these are the same.</summary>
 internal static class QueueTopology
 {

@@ -15,8 +15,14 @@ namespace Pipeline.Workers.Messaging;
 /// MassTransit's own raw deserializer gives a message without its private header to every consumer of the queue: a save
 /// and a delete would both run.
 /// </remarks>
-internal sealed class WireDeserializer(IReadOnlyDictionary<string, string> urnByExchange, int bodySizeLimitBytes)
-    : IMessageDeserializer
+/// <param name="urnByExchange">The messages of this pipeline.</param>
+/// <param name="bodySizeLimitBytes">Larger bodies are not read.</param>
+/// <param name="onlyUrn">Given for a queue where everything is this message, whatever the sender calls it.</param>
+internal sealed class WireDeserializer(
+    IReadOnlyDictionary<string, string> urnByExchange,
+    int bodySizeLimitBytes,
+    string? onlyUrn = null
+) : IMessageDeserializer
 {
     private const RawSerializerOptions Raw = RawSerializerOptions.Default;
 
@@ -61,6 +67,8 @@ internal sealed class WireDeserializer(IReadOnlyDictionary<string, string> urnBy
 
     private string TypeOf(ReceiveContext context)
     {
+        if (onlyUrn is not null)
+            return onlyUrn;
         if (context.TransportHeaders.TryGetHeader(MessageHeaders.MessageType, out var urn) && urn is string text)
             return text;
 

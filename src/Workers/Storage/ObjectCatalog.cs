@@ -3,15 +3,33 @@ using Npgsql;
 
 namespace Pipeline.Workers.Storage;
 
-/// <summary>Rows of <c>pipeline.catalog_objects</c>: what is known to be in the store.</summary>
+/// <summary>
+/// How the pipeline's own writes record themselves in the catalogue. They have just put, or deleted, the object.
+/// </summary>
+/// <remarks>
+/// Others' objects come into <c>pipeline.catalog_entries</c> by the slice Cataloguing. An entry whose object is gone stays
+/// for a while, so that a listing from before cannot bring it back.
+/// </remarks>
 internal static class ObjectCatalog
 {
+    // Who records what was just said to be gone may have looked before it went: then the store is asked once more.
     private const string RecordSql = """
-        insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
-        values ($1, $2, $3, $4, $5, $6)
-        on conflict (key) do update
-            set size = excluded.size, etag = excluded.etag, content_type = excluded.content_type,
-                last_modified = excluded.last_modified
+        with earlier as (select gone_at from pipeline.catalog_entries where key = $1),
+        written as (
+            insert into pipeline.catalog_entries as o (key, size, etag, content_type, last_modified, first_seen)
+            values ($1, $2, $3, $4, $5, $6)
+            on conflict (key) do update
+                set size = excluded.size, etag = excluded.etag, content_type = excluded.content_type,
+                    last_modified = excluded.last_modified, changed_at = clock_timestamp(), gone_at = null,
+                    first_seen = case when o.gone_at is null then o.first_seen else excluded.first_seen end)
+        select public.add_file_to_catalog($1) from earlier where gone_at is not null
+        """;
+
+    private const string RemoveSql = """
+        insert into pipeline.catalog_entries as o (key, size, etag, last_modified, first_seen, gone_at)
+        select key, 0, '', now(), now(), clock_timestamp() from (select distinct unnest($1) as key) keys order by key
+        on conflict (key) do update set gone_at = clock_timestamp(), changed_at = clock_timestamp()
+            where o.gone_at is null
         """;
 
     private const string HeldSql = "update pipeline.catalog_objects set held_by = $2, held_until = $3 where key = $1";
@@ -81,7 +99,7 @@ internal static class ObjectCatalog
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    /// <summary>Adds the object to the open transaction, or brings its row up to date.</summary>
+    /// <summary>Adds the object to the open transaction, or brings its entry up to date.</summary>
     /// <param name="connection">The transaction's.</param>
     /// <param name="transaction">Commits it.</param>
     /// <param name="stored">As the store describes it.</param>
@@ -102,6 +120,39 @@ internal static class ObjectCatalog
         command.Parameters.AddWithValue((object?)stored.ContentType ?? DBNull.Value);
         command.Parameters.AddWithValue(stored.LastModified);
         command.Parameters.AddWithValue(at);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Takes objects out of the catalogue that were just deleted. Keys without an entry do no harm.</summary>
+    /// <param name="source">The database.</param>
+    /// <param name="keys">Objects that the store no longer has.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public static async Task RemoveAsync(
+        NpgsqlDataSource source,
+        IReadOnlyCollection<string> keys,
+        CancellationToken cancellation
+    )
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await RemoveAsync(connection, transaction, keys, cancellation);
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>Takes objects out of the catalogue, in the open transaction. Keys without an entry do no harm.</summary>
+    /// <param name="connection">The transaction's.</param>
+    /// <param name="transaction">Commits it.</param>
+    /// <param name="keys">Objects that the store no longer has.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public static async Task RemoveAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        IReadOnlyCollection<string> keys,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(RemoveSql, connection, transaction);
+        command.Parameters.AddWithValue(keys.ToArray());
         await command.ExecuteNonQueryAsync(cancellation);
     }
 }

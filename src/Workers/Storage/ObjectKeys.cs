@@ -117,23 +117,27 @@ internal static class ObjectKeys
         && key.StartsWith(UploadsPrefix, StringComparison.Ordinal)
         && TryParseId(key[UploadsPrefix.Length..], out _);
 
-    /// <summary>Refuses what S3 does not take and what an HTTP client would silently turn into another key.</summary>
+    /// <summary>Refuses what <see cref="Problem"/> names.</summary>
     /// <exception cref="ArgumentException">A bug of the caller.</exception>
     public static void Check(string key)
     {
-        ArgumentException.ThrowIfNullOrEmpty(key);
-        if (Encoding.UTF8.GetByteCount(key) > ByteLimit)
-            throw new ArgumentException($"The key is longer than {ByteLimit} bytes.", nameof(key));
-        if (key.Any(char.IsControl))
-            throw new ArgumentException("The key has control characters.", nameof(key));
-        if (key.Split('/').Any(segment => segment is "." or ".."))
-            throw new ArgumentException("The key has a segment '.' or '..', which URLs resolve.", nameof(key));
+        if (Problem(key) is { } problem)
+            throw new ArgumentException($"The key {problem}.", nameof(key));
     }
 
     private static bool IsFurtherCopy(string text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var copy)
         && copy is >= 2 and <= CopyLimit
         && copy.ToString(CultureInfo.InvariantCulture) == text;
+
+    /// <summary>What S3 does not take, and what an HTTP client would silently turn into another key; null for a good one.</summary>
+    public static string? Problem(string? key) =>
+        string.IsNullOrEmpty(key) ? "must not be empty"
+        : Encoding.UTF8.GetByteCount(key) > ByteLimit ? $"must have at most {ByteLimit} bytes"
+        : key.Any(char.IsControl) ? "must not contain control characters"
+        : key.Split('/').Any(segment => segment is "." or "..")
+            ? "must not have a segment '.' or '..', which URLs resolve"
+        : null;
 
     private static string FileOf(string sha256, string extension, int copy = 1)
     {

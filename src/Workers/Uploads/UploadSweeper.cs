@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Npgsql;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
@@ -75,7 +76,7 @@ internal sealed partial class UploadSweeper(
 
     private async Task DeleteAsync(string prefix, List<string> keys, CancellationToken stopping)
     {
-        var deleted = 0;
+        var deleted = new ConcurrentBag<string>();
         await Parallel.ForEachAsync(
             keys,
             new ParallelOptions { MaxDegreeOfParallelism = ConcurrentLooks, CancellationToken = stopping },
@@ -85,13 +86,14 @@ internal sealed partial class UploadSweeper(
                 if (await store.HeadAsync(key, cancellation) is not { } found || !IsOld(found.LastModified))
                     return;
                 await store.DeleteAsync(key, cancellation);
-                Interlocked.Increment(ref deleted);
+                deleted.Add(key);
             }
         );
-        if (deleted == 0)
+        if (deleted.IsEmpty)
             return;
-        metrics.Swept(deleted, prefix.TrimEnd('/'));
-        Swept(deleted, prefix);
+        await ObjectCatalog.RemoveAsync(source, deleted, stopping);
+        metrics.Swept(deleted.Count, prefix.TrimEnd('/'));
+        Swept(deleted.Count, prefix);
     }
 
     private async Task SweepMultipartAsync(CancellationToken stopping)

@@ -105,6 +105,20 @@ public class Stack : IAsyncLifetime
         return new UriBuilder(Broker) { UserName = user, Password = password }.Uri;
     }
 
+    /// <summary>
+    /// Lets whoever logs in without a name publish to one exchange of this pipeline, and have the queue for answers
+    /// that Ceph's gateway makes.
+    /// </summary>
+    /// <returns>The broker without a login.</returns>
+    public async Task<Uri> AllowGuestAsync(string exchange)
+    {
+        await _management.SendAsync(HttpMethod.Put, "/api/users/guest", new { password = "guest", tags = "" });
+        const string Answers = @"amq\.gen-.*";
+        var may = new BrokerUser("guest", $"^{Answers}$", $"^({exchange}|{Answers})$", $"^{Answers}$");
+        await _management.GrantAsync(_name, "guest", may);
+        return new UriBuilder(Broker) { UserName = "", Password = "" }.Uri;
+    }
+
     /// <summary>Closes every connection of this pipeline from the broker's side.</summary>
     /// <returns>How many there were.</returns>
     public async Task<int> CloseConnectionsAsync()

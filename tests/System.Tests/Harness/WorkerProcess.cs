@@ -32,6 +32,14 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     /// <summary>The last lines, for the message of a test that fails.</summary>
     public string Tail => $"--- {_name}\n{string.Join('\n', _log.Where(x => !IsNoise(x)).TakeLast(60))}";
 
+    /// <summary>The most memory that the process has had resident, in bytes (proc(5), VmHWM).</summary>
+    public long PeakBytes =>
+        long.Parse(
+            File.ReadLines($"/proc/{_process.Id}/status")
+                .Single(x => x.StartsWith("VmHWM:", StringComparison.Ordinal))
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]
+        ) * 1024;
+
     public bool HasExited => _process.HasExited;
 
     public int ExitCode => _process.ExitCode;

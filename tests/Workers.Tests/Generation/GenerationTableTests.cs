@@ -1,82 +1,17 @@
 using System.Runtime.CompilerServices;
-using System.Text.RegularExpressions;
 using MassTransit;
 using Pipeline.Workers.Generation;
-using Pipeline.Workers.Tests.Architecture;
-using Shouldly;
-using Xunit;
+using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Generation;
 
-/// <summary>The table of docs/generation.md and the state machine name the same events in the same states.</summary>
-public sealed partial class GenerationTableTests
+public sealed class GenerationTableTests : SagaTable
 {
-    private const string NoInstance = "Initial";
+    private protected override StateMachine Machine { get; } =
+        new GenerationStateMachine(
+            (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
+            (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
+        );
 
-    private readonly GenerationStateMachine _machine = new(
-        (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
-        (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
-    );
-
-    [Fact]
-    public void Every_event_of_every_state_is_in_the_table_and_no_other()
-    {
-        var handled = States().SelectMany(x => _machine.NextEvents(x).Select(e => $"{x.Name} {e.Name}"));
-
-        Rows()
-            .Select(x => $"{x.State} {x.Event}")
-            .Order(StringComparer.Ordinal)
-            .ShouldBe(handled.Order(StringComparer.Ordinal));
-    }
-
-    [Fact]
-    public void Every_state_knows_what_to_do_with_every_event()
-    {
-        var own = typeof(GenerationStateMachine)
-            .GetProperties()
-            .Where(x => typeof(Event).IsAssignableFrom(x.PropertyType))
-            .Select(x => x.Name)
-            .ToArray();
-
-        own.Length.ShouldBeGreaterThan(0);
-        foreach (var state in States().Where(x => x.Name != NoInstance))
-            _machine
-                .NextEvents(state)
-                .Select(x => x.Name)
-                .Intersect(own, StringComparer.Ordinal)
-                .Order(StringComparer.Ordinal)
-                .ShouldBe(own.Order(StringComparer.Ordinal), state.Name);
-    }
-
-    [Fact]
-    public void States_that_the_table_leads_to_exist()
-    {
-        var states = States().Select(x => x.Name).ToArray();
-
-        foreach (var (state, _, next) in Rows())
-        {
-            states.ShouldContain(x => x == state);
-            foreach (Match name in StateName().Matches(next))
-                states.ShouldContain(x => x == name.Groups["state"].Value);
-        }
-    }
-
-    private IEnumerable<State> States() => _machine.States.Where(x => x.Name != "Final");
-
-    private static List<(string State, string Event, string Next)> Rows() =>
-        [
-            .. Row()
-                .Matches(SourceTree.Read("docs/generation.md"))
-                .Select(x => (x.Groups["state"].Value, x.Groups["event"].Value, x.Groups["next"].Value)),
-        ];
-
-    [GeneratedRegex(
-        @"^\| `(?<state>\w+)` \| `(?<event>\w+)` \| [^|]+ \| (?<next>[^|]+) \|$",
-        RegexOptions.Multiline | RegexOptions.ExplicitCapture,
-        5000
-    )]
-    private static partial Regex Row();
-
-    [GeneratedRegex("`(?<state>[^`]+)`", RegexOptions.ExplicitCapture, 5000)]
-    private static partial Regex StateName();
+    private protected override string Page => "docs/generation.md";
 }

@@ -96,6 +96,46 @@ public abstract class SlicePipeline : IAsyncLifetime
         return _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, WireJson.Write(command));
     }
 
+    /// <summary>Publishes what somebody sends who knows nothing of this pipeline.</summary>
+    private protected ValueTask SendForeignAsync(string exchange, string body, string? contentType, Guid id)
+    {
+        var properties = new BasicProperties { MessageId = id.ToString() };
+        if (contentType is not null)
+            properties.ContentType = contentType;
+        return _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, Encoding.UTF8.GetBytes(body));
+    }
+
+    /// <summary>Sends what waits in the outbox, as the relay would, and takes it out.</summary>
+    /// <returns>The ids of the messages.</returns>
+    private protected async Task<List<Guid>> PlayOutboxAsync(IReadOnlyCollection<string> exchanges)
+    {
+        await using var take = Database.CreateCommand(
+            "delete from pipeline.outbox where exchange = any($1) returning id, exchange, message_id, body"
+        );
+        take.Parameters.AddWithValue(exchanges.ToArray());
+        var messages = new List<(long Id, string Exchange, Guid MessageId, byte[] Body)>();
+        await using (var row = await take.ExecuteReaderAsync())
+        {
+            while (await row.ReadAsync())
+                messages.Add((row.GetInt64(0), row.GetString(1), row.GetGuid(2), row.GetFieldValue<byte[]>(3)));
+        }
+
+        foreach (var (_, exchange, messageId, body) in messages.OrderBy(x => x.Id))
+        {
+            var properties = new BasicProperties { Type = exchange, MessageId = messageId.ToString() };
+            await _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, body);
+        }
+
+        return [.. messages.Select(x => x.MessageId)];
+    }
+
+    /// <summary>Takes a message out of a queue's dead letters and returns why it is there; null where there is none.</summary>
+    private protected async Task<string?> TakeFaultAsync(string queue)
+    {
+        var dead = await _channel.BasicGetAsync(WireNames.ErrorQueue(queue), autoAck: true);
+        return dead?.BasicProperties.Headers?["MT-Fault-Message"] is byte[] text ? Encoding.UTF8.GetString(text) : null;
+    }
+
     /// <summary>Waits until a query has an answer, such as a receipt that a command must get.</summary>
     internal async Task<string> WaitForAsync(string sql, Guid id)
     {

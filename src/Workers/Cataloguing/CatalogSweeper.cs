@@ -1,0 +1,110 @@
+using Npgsql;
+using Pipeline.Wire;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Cataloguing;
+
+/// <summary>
+/// Sends the pages again whose pause is over or whose message was lost, adds up the tallies, and drops the entries of
+/// objects that have been gone for long. Runs in every process.
+/// </summary>
+internal sealed partial class CatalogSweeper(
+    NpgsqlDataSource source,
+    CataloguingOptions options,
+    TimeProvider clock,
+    ILogger<CatalogSweeper> logger
+) : BackgroundService
+{
+    private const int PartLimit = 100;
+
+    private const int EntryLimit = 5_000;
+
+    private const int TallyLimit = 5_000;
+
+    // Less are left as they are: the views add them up as well.
+    private const int TallyThreshold = 500;
+
+    // Claimed until the message would be lost too; the page that it works sets the time anew.
+    private const string DueSql = """
+        update pipeline.catalog_rebuild_parts p set due_at = now() + $2
+        where (rebuild_id, number) in (
+            select rebuild_id, number from pipeline.catalog_rebuild_parts
+            where due_at <= now() and not done order by due_at limit $1 for update skip locked)
+        returning rebuild_id, number, pages
+        """;
+
+    private const string ForgetSql = """
+        delete from pipeline.catalog_entries where key in (
+            select key from pipeline.catalog_entries where gone_at <= now() - $2
+            order by gone_at limit $1 for update skip locked)
+        """;
+
+    // A reader sees the rows before or their sum, never both.
+    private const string FoldSql = """
+        with taken as (
+            delete from pipeline.catalog_tallies where id in (
+                select id from pipeline.catalog_tallies order by id limit $1 for update skip locked)
+                and (select count(*) from (select from pipeline.catalog_tallies limit $2) as few) = $2
+            returning prefix, content_type, objects, bytes)
+        insert into pipeline.catalog_tallies (prefix, content_type, objects, bytes)
+        select prefix, content_type, sum(objects), sum(bytes) from taken group by prefix, content_type
+        having sum(objects) <> 0 or sum(bytes) <> 0
+        """;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.SweepEvery, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+                await SweepAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process stops; another one sweeps.
+        }
+    }
+
+    private async Task SweepAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await SendDueAsync(stopping);
+            await ExecuteAsync(ForgetSql, [EntryLimit, options.GoneFor], stopping);
+            await ExecuteAsync(FoldSql, [TallyLimit, TallyThreshold], stopping);
+        }
+        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
+        {
+            SweepFailed(e.Message);
+        }
+    }
+
+    private async Task SendDueAsync(CancellationToken stopping)
+    {
+        await using var connection = await source.OpenConnectionAsync(stopping);
+        await using var transaction = await connection.BeginTransactionAsync(stopping);
+        var due = new List<WireMessage>();
+        await using (var command = new NpgsqlCommand(DueSql, connection, transaction))
+        {
+            command.Parameters.AddWithValue(PartLimit);
+            command.Parameters.AddWithValue(options.StaleAfter);
+            await using var row = await command.ExecuteReaderAsync(stopping);
+            while (await row.ReadAsync(stopping))
+                due.Add(RebuildMessages.NextOf(row.GetGuid(0), row.GetInt32(1), row.GetInt32(2)));
+        }
+
+        await Outbox.AppendAsync(connection, transaction, due, stopping);
+        await transaction.CommitAsync(stopping);
+    }
+
+    private async Task ExecuteAsync(string sql, object[] parameters, CancellationToken stopping)
+    {
+        await using var command = source.CreateCommand(sql);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
+        await command.ExecuteNonQueryAsync(stopping);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The catalogue's sweep waits: {Error}")]
+    private partial void SweepFailed(string error);
+}

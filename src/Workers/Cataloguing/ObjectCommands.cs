@@ -1,0 +1,125 @@
+using Npgsql;
+using Pipeline.Contracts.Cataloguing;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+using Pipeline.Workers.Storage;
+
+namespace Pipeline.Workers.Cataloguing;
+
+/// <summary>Carries out the two commands about one object: both ask the store, and the store's word counts.</summary>
+internal sealed partial class ObjectCommands(
+    NpgsqlDataSource source,
+    ObjectCheck check,
+    CatalogMetrics metrics,
+    TimeProvider clock,
+    ILogger<ObjectCommands> logger
+)
+{
+    /// <param name="request">The command.</param>
+    /// <param name="key">Its object.</param>
+    /// <param name="isDeletion">Whether the sender believes that the object is gone.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <inheritdoc cref="ObjectCheck.RunAsync" path="/exception"/>
+    public async Task RunAsync(CommandRequest request, string? key, bool isDeletion, CancellationToken cancellation)
+    {
+        if (await IsAnsweredAsync(request, cancellation))
+            return;
+        if (ObjectKeys.Problem(key) is { } problem)
+        {
+            var rule = $"objectKey: {problem}.";
+            var at = clock.GetDatabaseNow();
+            var told = CommandReceipts.Rejection(request, rule, at);
+            await CommandReceipts.EndAloneAsync(source, request, Outcomes.Rejected, rule, [told], at, cancellation);
+            return;
+        }
+
+        await check.RunAsync(
+            key!,
+            sequencer: null,
+            isWanted: _ => true,
+            async (connection, transaction, result) =>
+            {
+                var at = clock.GetDatabaseNow();
+                var (outcome, reason) = Decide(result, isDeletion);
+                if (
+                    !await CommandReceipts.EndAsync(
+                        connection,
+                        transaction,
+                        request,
+                        outcome,
+                        reason,
+                        [Tell(request.CommandId, key!, result.Stored, at)],
+                        at,
+                        cancellation
+                    )
+                )
+                    return false;
+                Ended(request.Command, request.CommandId, key!, outcome);
+                metrics.Checked(request.Command, outcome);
+                return true;
+            },
+            cancellation
+        );
+    }
+
+    /// <summary>Gives the command a <c>failed</c> receipt; its message goes to the dead letters.</summary>
+    public Task FailAsync(CommandRequest request, string reason, CancellationToken cancellation)
+    {
+        var at = clock.GetDatabaseNow();
+        var failed = new CommandFailed(request.CommandId, request.ProjectId, request.Command, reason, at);
+        metrics.Checked(request.Command, Outcomes.Failed);
+        return CommandReceipts.EndAloneAsync(
+            source,
+            request,
+            Outcomes.Failed,
+            reason,
+            [Announcement.Of(request.CommandId, failed)],
+            at,
+            cancellation
+        );
+    }
+
+    private static (string Outcome, string? Reason) Decide(CheckResult result, bool isDeletion) =>
+        (isDeletion, result) switch
+        {
+            (false, { Stored: null }) => (Outcomes.TargetMissing, "objectKey: the store has no such object."),
+            (true, { Stored: not null }) => (
+                Outcomes.Superseded,
+                "The store has the object, so its entry stays and was brought up to date."
+            ),
+            (_, { Changed: true }) => (Outcomes.Applied, null),
+            _ => (Outcomes.Unchanged, null),
+        };
+
+    private static Announcement Tell(Guid commandId, string key, StoredObject? stored, DateTimeOffset at) =>
+        stored is null
+            ? Announcement.Of(commandId, new ObjectForgotten(commandId, key, at))
+            : Announcement.Of(
+                commandId,
+                new ObjectRecorded(
+                    commandId,
+                    key,
+                    stored.Size,
+                    stored.ETag,
+                    stored.ContentType,
+                    stored.LastModified,
+                    at
+                )
+            );
+
+    private async Task<bool> IsAnsweredAsync(CommandRequest request, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        var at = clock.GetDatabaseNow();
+        if (!await CommandReceipts.RecallAsync(connection, transaction, request, at, cancellation))
+            return false;
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Command} {CommandId} of '{Key}': {Outcome}")]
+    private partial void Ended(string command, Guid commandId, string key, string outcome);
+}

@@ -1,0 +1,144 @@
+using MassTransit;
+using Pipeline.Contracts.Cataloguing;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+using Pipeline.Workers.Storage;
+
+namespace Pipeline.Workers.Cataloguing;
+
+/// <summary>Queue <c>record-object</c>.</summary>
+internal sealed class RecordObjectConsumer(ObjectCommands commands) : IConsumer<RecordObject>
+{
+    public Task Consume(ConsumeContext<RecordObject> context) =>
+        commands.RunAsync(
+            ObjectRequests.Of(context),
+            context.Message.ObjectKey,
+            isDeletion: false,
+            context.CancellationToken
+        );
+}
+
+/// <summary>Queue <c>forget-object</c>.</summary>
+internal sealed class ForgetObjectConsumer(ObjectCommands commands) : IConsumer<ForgetObject>
+{
+    public Task Consume(ConsumeContext<ForgetObject> context) =>
+        commands.RunAsync(
+            ObjectRequests.Of(context),
+            context.Message.ObjectKey,
+            isDeletion: true,
+            context.CancellationToken
+        );
+}
+
+internal sealed class RecordObjectConsumerDefinition(
+    CataloguingOptions options,
+    ObjectFailureFilter<RecordObject> failures
+) : ObjectConsumerDefinition<RecordObjectConsumer, RecordObject>(options, failures);
+
+internal sealed class ForgetObjectConsumerDefinition(
+    CataloguingOptions options,
+    ObjectFailureFilter<ForgetObject> failures
+) : ObjectConsumerDefinition<ForgetObjectConsumer, ForgetObject>(options, failures);
+
+/// <summary>Unordered, one request to the store each; failures get their receipt outside the retries.</summary>
+internal abstract class ObjectConsumerDefinition<TConsumer, TCommand> : ConsumerDefinition<TConsumer>
+    where TConsumer : class, IConsumer<TCommand>
+    where TCommand : class
+{
+    private readonly ObjectFailureFilter<TCommand> _failures;
+
+    protected ObjectConsumerDefinition(CataloguingOptions options, ObjectFailureFilter<TCommand> failures)
+    {
+        _failures = failures;
+        ConcurrentMessageLimit = options.ConcurrentChecks;
+    }
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<TConsumer> consumerConfigurator,
+        IRegistrationContext context
+    )
+    {
+        consumerConfigurator.Message<TCommand>(message => message.UseFilter(_failures)); // Outside the retries.
+        consumerConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfCommands));
+    }
+}
+
+/// <summary>What the retries could not help gets a <c>failed</c> receipt before its message goes to the dead letters.</summary>
+internal sealed class ObjectFailureFilter<TCommand>(ObjectCommands commands) : IFilter<ConsumeContext<TCommand>>
+    where TCommand : class
+{
+    private const int ReasonLength = 1_000;
+
+    public async Task Send(ConsumeContext<TCommand> context, IPipe<ConsumeContext<TCommand>> next)
+    {
+        try
+        {
+            await next.Send(context);
+        }
+        catch (Exception) when (context.CancellationToken.IsCancellationRequested)
+        {
+            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
+            throw new OperationCanceledException(context.CancellationToken);
+        }
+        catch (Exception e) when (e is not CommandWithoutIdException && !Transience.IsOutage(e))
+        {
+            var reason = $"{e.GetType().Name}: {e.Message}";
+            reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
+            await commands.FailAsync(ObjectRequests.Of(context), reason, context.CancellationToken);
+            throw;
+        }
+    }
+
+    public void Probe(ProbeContext context) => context.CreateFilterScope("object-failure");
+}
+
+/// <summary>The delivered commands under their ids, which may have come as the message's id alone.</summary>
+internal static class ObjectRequests
+{
+    /// <exception cref="CommandWithoutIdException">Neither the body nor the message has an id.</exception>
+    public static CommandRequest Of<T>(ConsumeContext<T> context)
+        where T : class
+    {
+        var commandId = context.Message switch
+        {
+            RecordObject record => record.CommandId,
+            ForgetObject forget => forget.CommandId,
+            RebuildCatalog rebuild => rebuild.CommandId,
+            CancelRebuild cancel => cancel.CommandId,
+            _ => throw new NotSupportedException(typeof(T).Name),
+        };
+        if (commandId == Guid.Empty)
+            commandId = context.MessageId ?? Guid.Empty;
+        if (commandId == Guid.Empty)
+            throw new CommandWithoutIdException();
+        return CommandRequest.Of(context.Message, commandId, DeliveryHeaders.Replays(context.ReceiveContext));
+    }
+}
+
+/// <summary>Nobody could ask for its receipt, so the dead letter is all there is of it.</summary>
+internal sealed class CommandWithoutIdException()
+    : Exception("commandId: must not be empty or all zeros, in the body or as message_id.");
+
+/// <summary>Retries for what passes by itself: the store or the database is away, or writers met.</summary>
+internal static class CatalogRetries
+{
+    /// <summary>About three minutes; then a person replays the dead letter.</summary>
+    public const int OfCommands = 14;
+
+    /// <summary>About twelve minutes: nobody sends an event again. Below the broker's limit of 30 minutes.</summary>
+    public const int OfEvents = 32;
+
+    private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
+
+    private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
+
+    public static void Configure(IRetryConfigurator retry, int limit)
+    {
+        retry.Handle<StorageUnavailableException>();
+        retry.Handle<EntryContendedException>();
+        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+        retry.Exponential(limit, PauseFirst, PauseLimit, PauseFirst * 2);
+    }
+}

@@ -1,0 +1,156 @@
+using Npgsql;
+using Pipeline.Contracts.Cataloguing;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+
+namespace Pipeline.Workers.Cataloguing;
+
+/// <summary>Who asked for a rebuild, and the slot that keeps a bucket from having two at once.</summary>
+internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider clock)
+{
+    // Two requests, and a request and the end of a rebuild, wait for each other. "catalog" as a number, for the seed.
+    private const string LockSql = "select pg_advisory_xact_lock(hashtextextended($1, 27991986870641003))";
+
+    private const string KnownSql = "select 1 from pipeline.catalog_rebuild_requests where command_id = $1";
+
+    private const string ClaimSql = """
+        with claimed as (
+            insert into pipeline.catalog_rebuild_slots (bucket, rebuild_id) values ($1, $2)
+            on conflict (bucket) do nothing returning rebuild_id)
+        select rebuild_id from claimed union all select rebuild_id from pipeline.catalog_rebuild_slots where bucket = $1
+        """;
+
+    private const string JoinSql = """
+        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined) values ($1, $2, $3)
+        """;
+
+    private const string FreeSql = "delete from pipeline.catalog_rebuild_slots where rebuild_id = $1";
+
+    private const string AskedSql = """
+        select command_id, joined from pipeline.catalog_rebuild_requests where rebuild_id = $1 order by created_at
+        """;
+
+    /// <summary>Takes a request in: it begins a rebuild of the bucket, or joins the one that runs.</summary>
+    /// <param name="commandId">The request; the same one again changes nothing.</param>
+    /// <param name="bucket">The bucket.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public async Task TakeAsync(Guid commandId, string bucket, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await AskAsync(connection, transaction, LockSql, cancellation, bucket);
+        var request = RequestOf(commandId);
+        if (
+            !await CommandReceipts.RecallAsync(connection, transaction, request, clock.GetDatabaseNow(), cancellation)
+            && await AskAsync(connection, transaction, KnownSql, cancellation, commandId) is null
+        )
+        {
+            var own = NameBasedGuid.Create(commandId, "catalog-rebuild");
+            var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
+            await AskAsync(connection, transaction, JoinSql, cancellation, commandId, running, running != own);
+            if (running == own)
+                await Outbox.AppendAsync(
+                    connection,
+                    transaction,
+                    [RebuildMessages.ToWire(new BeginRebuild(own, bucket), own)],
+                    cancellation
+                );
+        }
+
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>Frees the bucket's slot and answers everyone who asked, in the saga's transaction.</summary>
+    public async Task EndAsync(
+        PipelineDbContext db,
+        CatalogRebuildSaga saga,
+        string outcome,
+        string? reason,
+        CancellationToken cancellation
+    )
+    {
+        var (connection, transaction, at) = (db.Connection(), db.Transaction(), clock.GetDatabaseNow());
+        var told = Tell(saga, outcome, reason, at);
+        await AskAsync(connection, transaction, LockSql, cancellation, saga.Bucket);
+        await AskAsync(connection, transaction, FreeSql, cancellation, saga.CorrelationId);
+        foreach (var (commandId, joined) in await AskedAsync(connection, transaction, saga, cancellation))
+        {
+            var which = joined ? $"Joined rebuild {saga.CorrelationId}" : $"Rebuild {saga.CorrelationId}";
+            var said = reason ?? $"{saga.Keys} objects listed, {saga.Removed} entries removed.";
+            await CommandReceipts.EndAsync(
+                connection,
+                transaction,
+                RequestOf(commandId),
+                outcome,
+                $"{which}: {said}",
+                [told],
+                at,
+                cancellation
+            );
+        }
+    }
+
+    /// <summary>Refuses a command about a rebuild.</summary>
+    public Task RefuseAsync(CommandRequest request, string reason, CancellationToken cancellation)
+    {
+        var at = clock.GetDatabaseNow();
+        return CommandReceipts.EndAloneAsync(
+            source,
+            request,
+            Outcomes.Rejected,
+            reason,
+            [CommandReceipts.Rejection(request, reason, at)],
+            at,
+            cancellation
+        );
+    }
+
+    // The command has nothing but its id, which may have come as the message's.
+    private static CommandRequest RequestOf(Guid commandId) =>
+        CommandRequest.Of(new RebuildCatalog(commandId), commandId);
+
+    // One event for all who asked: derived from the rebuild, so that its repetitions are known as such.
+    private static Announcement Tell(CatalogRebuildSaga saga, string outcome, string? reason, DateTimeOffset at) =>
+        outcome == Outcomes.Applied
+            ? Announcement.Of(
+                saga.CorrelationId,
+                new CatalogRebuilt(saga.CorrelationId, saga.Bucket, saga.Keys, saga.Removed, saga.StartedAt, at)
+            )
+            : Announcement.Of(
+                saga.CorrelationId,
+                new CatalogRebuildEnded(saga.CorrelationId, saga.Bucket, outcome, reason ?? "", at)
+            );
+
+    private static async Task<List<(Guid CommandId, bool Joined)>> AskedAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CatalogRebuildSaga saga,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = new NpgsqlCommand(AskedSql, connection, transaction);
+        command.Parameters.AddWithValue(saga.CorrelationId);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        var asked = new List<(Guid, bool)>();
+        while (await row.ReadAsync(cancellation))
+            asked.Add((row.GetGuid(0), row.GetBoolean(1)));
+        return asked;
+    }
+
+    private static async Task<object?> AskAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        string sql,
+        CancellationToken cancellation,
+        params object[] parameters
+    )
+    {
+        await using var command = new NpgsqlCommand(sql, connection, transaction);
+        foreach (var parameter in parameters)
+            command.Parameters.AddWithValue(parameter);
+        return await command.ExecuteScalarAsync(cancellation);
+    }
+}

@@ -1,0 +1,140 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Projects;
+
+/// <summary>One delivery of a command that is no lane command.</summary>
+/// <param name="CommandId">Not all zeros.</param>
+/// <param name="ProjectId">All zeros for a command of no project.</param>
+/// <param name="Command">Its exchange.</param>
+/// <param name="Content">The command as the pipeline writes it, whatever it looked like on the wire.</param>
+/// <param name="Replays">How often a person has replayed the message from the dead letters.</param>
+internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Command, byte[] Content, int Replays = 0)
+{
+    /// <summary>What makes a second command under the same id the same one, or another.</summary>
+    public byte[] RequestHash { get; } = SHA256.HashData(Content);
+
+    /// <summary>A command of no project.</summary>
+    public static CommandRequest Of<T>(T command, Guid commandId, int replays = 0) =>
+        new(commandId, Guid.Empty, WireNames.ExchangeOf<T>(), WireJson.Write(command), replays);
+}
+
+/// <summary>Receipt and events of a command that is no lane command, within a transaction that does its work too.</summary>
+internal static class CommandReceipts
+{
+    /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
+    /// <returns>True where it stands: commit, and do no more. False: the command is to be carried out.</returns>
+    public static async Task<bool> RecallAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CommandRequest request,
+        DateTimeOffset at,
+        CancellationToken cancellation
+    )
+    {
+        var earlier = await ReceiptLedger.FindAsync(connection, transaction, request.CommandId, cancellation);
+        if (earlier is null)
+            return false;
+
+        var answer = earlier.Announcements;
+        if (!earlier.RequestHash.AsSpan().SequenceEqual(request.RequestHash))
+        {
+            const string Reason = ReceiptLedger.ConflictReason;
+            var refused = Receipt(request, Outcomes.Rejected, Reason, [], at);
+            var body = Encoding.UTF8.GetString(request.Content);
+            await ReceiptLedger.KeepConflictAsync(connection, transaction, refused, body, cancellation);
+            answer = [Rejection(request, Reason, at)];
+        }
+        else if (earlier.Outcome == Outcomes.Failed && request.Replays > earlier.Replays)
+            return false;
+
+        await AnnounceAsync(connection, transaction, request, answer, cancellation);
+        return true;
+    }
+
+    /// <summary>Writes the receipt and queues its events.</summary>
+    /// <returns>False where another delivery of the command was first: roll back.</returns>
+    public static async Task<bool> EndAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CommandRequest request,
+        string outcome,
+        string? reason,
+        IReadOnlyList<Announcement> announcements,
+        DateTimeOffset at,
+        CancellationToken cancellation
+    )
+    {
+        var receipt = Receipt(request, outcome, reason, announcements, at);
+        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+            return false;
+        await AnnounceAsync(connection, transaction, request, announcements, cancellation);
+        return true;
+    }
+
+    /// <summary>Ends a command in a transaction of its own; one that has its receipt is answered the same again.</summary>
+    public static async Task EndAloneAsync(
+        NpgsqlDataSource source,
+        CommandRequest request,
+        string outcome,
+        string? reason,
+        IReadOnlyList<Announcement> announcements,
+        DateTimeOffset at,
+        CancellationToken cancellation
+    )
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        if (
+            await RecallAsync(connection, transaction, request, at, cancellation)
+            || await EndAsync(connection, transaction, request, outcome, reason, announcements, at, cancellation)
+        )
+            await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>The event of a refused command.</summary>
+    public static Announcement Rejection(CommandRequest request, string reason, DateTimeOffset at) =>
+        Announcement.Of(
+            request.CommandId,
+            new CommandRejected(request.CommandId, request.ProjectId, request.Command, reason, at)
+        );
+
+    private static Task AnnounceAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CommandRequest request,
+        IReadOnlyList<Announcement> announcements,
+        CancellationToken cancellation
+    ) =>
+        Outbox.AppendAsync(
+            connection,
+            transaction,
+            [.. announcements.Select(x => x.ToWire(request.ProjectId))],
+            cancellation
+        );
+
+    private static Receipt Receipt(
+        CommandRequest request,
+        string outcome,
+        string? reason,
+        IReadOnlyList<Announcement> announcements,
+        DateTimeOffset at
+    ) =>
+        new()
+        {
+            CommandId = request.CommandId,
+            ProjectId = request.ProjectId,
+            Command = request.Command,
+            RequestHash = request.RequestHash,
+            Outcome = outcome,
+            Reason = reason,
+            Replays = request.Replays,
+            Announcements = Announcement.Write(announcements),
+            At = at,
+        };
+}

@@ -1,0 +1,16 @@
+using System.Runtime.CompilerServices;
+using MassTransit;
+using Pipeline.Workers.Cataloguing;
+using Pipeline.Workers.Tests.Harness;
+
+namespace Pipeline.Workers.Tests.Cataloguing;
+
+public sealed class CatalogTableTests : SagaTable
+{
+    private protected override StateMachine Machine { get; } =
+        new CatalogRebuildStateMachine(
+            (CatalogRebuildDesk)RuntimeHelpers.GetUninitializedObject(typeof(CatalogRebuildDesk))
+        );
+
+    private protected override string Page => "docs/catalog.md";
+}
