@@ -40,7 +40,14 @@ internal static class CatalogRows
         return command;
     }
 
-    public static Task PartAsync(this ScratchServers servers, Guid rebuild, int number, int pages, long keys, bool done) =>
+    public static Task PartAsync(
+        this ScratchServers servers,
+        Guid rebuild,
+        int number,
+        int pages,
+        long keys,
+        bool done
+    ) =>
         servers.SqlAsync(
             """
             insert into pipeline.catalog_rebuild_parts (rebuild_id, number, pages, keys, done)

@@ -44,7 +44,8 @@ public sealed class CatalogVerbTests(ScratchServers servers) : IClassFixture<Scr
             .GetProperty("byType")
             .EnumerateArray()
             .Select(x => x.GetProperty("contentType").GetString())
-            .ShouldBeSubsetOf(["image/png", "image/gif", "image/avif"]);
+            .Except(["image/png", "image/gif", "image/avif"], StringComparer.Ordinal)
+            .ShouldBeEmpty();
         table.Out.ShouldContain("list/a+b %2F.png");
         table.Out.ShouldContain("never rebuilt");
 
@@ -76,9 +77,7 @@ public sealed class CatalogVerbTests(ScratchServers servers) : IClassFixture<Scr
 
         result.Status.ShouldBe(0, result.Error);
         var got = (await route.BasicGetAsync(verb, autoAck: true)).ShouldNotBeNull();
-        Encoding
-            .UTF8.GetString(got.Body.Span)
-            .ShouldBe($$"""{"commandId":"{{good}}","objectKey":"a+b %2F ü.png"}""");
+        Encoding.UTF8.GetString(got.Body.Span).ShouldBe($$"""{"commandId":"{{good}}","objectKey":"a+b %2F ü.png"}""");
         got.BasicProperties.MessageId.ShouldBe($"{good}");
         missing.Status.ShouldBe(1);
         missing.Out.ShouldContain("target-missing");
