@@ -7,6 +7,7 @@ using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Play;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Replacing;
+using Pipeline.Publisher.Reconciling;
 using Pipeline.Publisher.Serving;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
@@ -68,6 +69,7 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             StatusVerb.Build(verbs),
             ReceiptsVerb.Build(verbs),
             LanesVerb.Build(verbs),
+            ReconcileVerb.Build(verbs),
             GenerateVerb.Build(verbs),
             GenerateStoryboardVerb.Build(verbs),
             GenerationsVerb.Build(verbs),

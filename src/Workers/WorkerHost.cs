@@ -7,6 +7,7 @@ using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
+using Pipeline.Workers.Reconciling;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storage;
@@ -57,6 +58,7 @@ internal static class WorkerHost
                 bus.AddRendering(configuration);
                 bus.AddDeleting(configuration);
                 bus.AddUrls(configuration);
+                bus.AddReconciling(configuration);
                 bus.AddCataloguing(configuration);
             }
         );

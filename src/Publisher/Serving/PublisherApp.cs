@@ -4,6 +4,7 @@ using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Reconciling;
 using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Storage;
@@ -59,6 +60,7 @@ internal static class PublisherApp
         builder.Services.AddSingleton<UrlRequests>();
         builder.Services.AddSingleton<UrlDesk>();
         builder.Services.AddSingleton(_ => new S3Store(storage, clock));
+        builder.Services.AddSingleton<ReconciliationReads>();
         builder.Services.AddSingleton<CatalogReads>();
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
@@ -79,6 +81,7 @@ internal static class PublisherApp
         app.MapDirectUploads();
         app.MapReplacements();
         app.MapDeletions();
+        app.MapReconciliations();
         app.MapGenerationCommands();
         app.MapGenerations();
         app.MapCatalog();

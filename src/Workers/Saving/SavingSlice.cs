@@ -10,6 +10,7 @@ internal static class SavingSlice
         services.AddSingleton<ILaneHandler, SaveImageHandler>();
         services.AddSingleton<ILaneHandler, ReplaceImageHandler>();
         services.AddSingleton<ILaneHandler, ConfirmObjectHandler>();
+        services.AddSingleton<ILaneHandler, RetractObjectHandler>();
         services.AddHostedService<WaitingObjectSweeper>();
     }
 }

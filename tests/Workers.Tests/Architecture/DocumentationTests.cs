@@ -12,6 +12,7 @@ using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Projects;
+using Pipeline.Workers.Reconciling;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Uploads;
@@ -63,6 +64,7 @@ public sealed partial class DocumentationTests
             (GenerationOptions.Section, typeof(GenerationOptions)),
             (RenderingOptions.Section, typeof(RenderingOptions)),
             (UploadOptions.Section, typeof(UploadOptions)),
+            (ReconcilingOptions.Section, typeof(ReconcilingOptions)),
             (CataloguingOptions.Section, typeof(CataloguingOptions)),
             ($"{ModelOptions.Section}__NAME", typeof(ModelOptions)),
             (UrlsOptions.Section, typeof(UrlsOptions)),

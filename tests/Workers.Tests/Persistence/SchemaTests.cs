@@ -51,6 +51,8 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "provider_gates",
         "purged_objects",
         "receipt_conflicts",
+        "reconciliation_findings",
+        "reconciliations",
         "upload_sweeps",
         "url_signings",
         "url_steps",

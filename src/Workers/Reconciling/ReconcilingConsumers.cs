@@ -1,0 +1,123 @@
+using MassTransit;
+using Pipeline.Contracts.Reconciling;
+using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
+using Pipeline.Workers.Storage;
+
+namespace Pipeline.Workers.Reconciling;
+
+/// <summary>Queue <c>reconcile</c>: notes what is asked for; the work is done off the queue.</summary>
+internal sealed class ReconcileConsumer(ReconciliationRequests requests) : IConsumer<Reconcile>
+{
+    public Task Consume(ConsumeContext<Reconcile> context)
+    {
+        var id = CommandIds.Of(context, context.Message.CommandId);
+        var replays = DeliveryHeaders.Replays(context.ReceiveContext);
+        var request = CommandRequest.Of(context.Message, id, replays);
+        return requests.TakeAsync(context.Message, request, context.CancellationToken);
+    }
+}
+
+/// <summary>Queue <c>discard-object</c>.</summary>
+internal sealed class DiscardObjectConsumer(ObjectDiscards discards) : IConsumer<DiscardObject>
+{
+    public Task Consume(ConsumeContext<DiscardObject> context) =>
+        discards.RunAsync(context.Message, RequestOf(context), context.CancellationToken);
+
+    public static CommandRequest RequestOf(ConsumeContext<DiscardObject> context) =>
+        CommandRequest.Of(
+            context.Message,
+            CommandIds.Of(context, context.Message.CommandId),
+            DeliveryHeaders.Replays(context.ReceiveContext)
+        );
+}
+
+internal sealed class ReconcileConsumerDefinition : ConsumerDefinition<ReconcileConsumer>
+{
+    public ReconcileConsumerDefinition() => ConcurrentMessageLimit = 1;
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<ReconcileConsumer> consumerConfigurator,
+        IRegistrationContext context
+    ) => consumerConfigurator.UseMessageRetry(ReconcilingRetries.Configure);
+}
+
+internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<DiscardObjectConsumer>
+{
+    private const int Concurrency = 4; // Each may read a picture.
+
+    private readonly DiscardFailureFilter _failures;
+
+    public DiscardObjectConsumerDefinition(DiscardFailureFilter failures)
+    {
+        _failures = failures;
+        ConcurrentMessageLimit = Concurrency;
+    }
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<DiscardObjectConsumer> consumerConfigurator,
+        IRegistrationContext context
+    )
+    {
+        endpointConfigurator.PrefetchCount = Concurrency;
+        consumerConfigurator.Message<DiscardObject>(message => message.UseFilter(_failures)); // Outside the retries.
+        consumerConfigurator.UseMessageRetry(ReconcilingRetries.Configure);
+    }
+}
+
+/// <summary>What the retries could not help gets a <c>failed</c> receipt before its message goes to the dead letters.</summary>
+internal sealed class DiscardFailureFilter(ObjectDiscards discards) : IFilter<ConsumeContext<DiscardObject>>
+{
+    private const int ReasonLength = 1_000;
+
+    public async Task Send(ConsumeContext<DiscardObject> context, IPipe<ConsumeContext<DiscardObject>> next)
+    {
+        try
+        {
+            await next.Send(context);
+        }
+        catch (Exception) when (context.CancellationToken.IsCancellationRequested)
+        {
+            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
+            throw new OperationCanceledException(context.CancellationToken);
+        }
+        catch (Exception e) when (e is not CommandWithoutIdException && !Transience.IsOutage(e))
+        {
+            var reason = $"{e.GetType().Name}: {e.Message}";
+            reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
+            var request = DiscardObjectConsumer.RequestOf(context);
+            await discards.FailAsync(context.Message, request, reason, context.CancellationToken);
+            throw;
+        }
+    }
+
+    public void Probe(ProbeContext context) => context.CreateFilterScope("discard-failure");
+}
+
+/// <summary>Seconds; what takes longer waits in the dead letters for a person.</summary>
+internal static class ReconcilingRetries
+{
+    private const int Limit = 14;
+    private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
+
+    public static void Configure(IRetryConfigurator retry)
+    {
+        retry.Handle<StorageUnavailableException>();
+        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+        retry.Exponential(Limit, PauseFirst, PauseLimit, PauseFirst * 2);
+    }
+}
+
+/// <summary>A command's id may come as the message's id alone.</summary>
+internal static class CommandIds
+{
+    /// <exception cref="CommandWithoutIdException">Neither the body nor the message has an id.</exception>
+    public static Guid Of(ConsumeContext context, Guid named) =>
+        named != Guid.Empty ? named
+        : context.MessageId is { } id && id != Guid.Empty ? id
+        : throw new CommandWithoutIdException();
+}

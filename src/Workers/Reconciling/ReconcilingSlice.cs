@@ -1,0 +1,37 @@
+using MassTransit;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Pipeline.Contracts.Reconciling;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+
+namespace Pipeline.Workers.Reconciling;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class ReconcilingSlice
+{
+    /// <summary>Adds the reconciliation's queues. Needs the rooms Storage, Persistence and Messaging.</summary>
+    public static void AddReconciling(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        bus.AddOptions<ReconcilingOptions>()
+            .Bind(configuration.GetSection(ReconcilingOptions.Section))
+            .ValidateOnStart();
+        bus.AddSingleton<IValidateOptions<ReconcilingOptions>, ReconcilingOptions>();
+        bus.AddSingleton(provider => provider.GetRequiredService<IOptions<ReconcilingOptions>>().Value);
+
+        bus.TryAddSingleton(TimeProvider.System);
+        bus.AddSingleton<ReconcilingMetrics>();
+        bus.AddSingleton<KnownKeys>();
+        bus.AddSingleton<StoreComparison>();
+        bus.AddSingleton<ReconciliationLedger>();
+        bus.AddSingleton<ReconciliationRequests>();
+        bus.AddSingleton<RepairDesk>();
+        bus.AddSingleton<ObjectDiscards>();
+        bus.AddSingleton<DiscardFailureFilter>();
+        bus.AddHostedService<Reconciler>();
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<Reconcile>()));
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<DiscardObject>()));
+        bus.AddConsumer<ReconcileConsumer, ReconcileConsumerDefinition>();
+        bus.AddConsumer<DiscardObjectConsumer, DiscardObjectConsumerDefinition>();
+    }
+}
