@@ -59,7 +59,7 @@ internal static class ReplaceVerb
     {
         if (import.UploadKey is { } key)
         {
-            using var store = new S3Store(context.Settings.Storage);
+            using var store = new S3Store(context.Settings.Storage, context.Clock);
             await using var file = File.OpenRead(location);
             await store.UploadAsync(key, file, cancellation);
         }
