@@ -78,8 +78,9 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             {
                 MessageId = pending.MessageId,
                 Type = message.Exchange,
-                ContentType = WireJson.ContentType,
+                ContentType = message.ContentType,
                 DeliveryMode = DeliveryModes.Persistent,
+                Headers = message.Headers?.ToDictionary(StringComparer.Ordinal),
             };
             var write = _channel.BasicPublishAsync(
                 message.Exchange,

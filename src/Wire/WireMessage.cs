@@ -16,6 +16,12 @@ public sealed record WireMessage(
     bool Mandatory
 )
 {
+    /// <summary>The body's media type.</summary>
+    public string ContentType { get; init; } = WireJson.ContentType;
+
+    /// <summary>AMQP headers; null for none.</summary>
+    public IReadOnlyDictionary<string, object?>? Headers { get; init; }
+
     /// <summary>A lane command under its own id and its project's routing key.</summary>
     public static WireMessage Command<T>(T command)
         where T : ILaneCommand => Command(command, command.CommandId, command.ProjectId);

@@ -53,6 +53,7 @@ internal static class WorkerHost
             lanes.BodySizeLimitBytes,
             bus =>
             {
+                bus.AddRefusals();
                 bus.AddImporting(configuration);
                 bus.AddGeneration(configuration);
                 bus.AddRendering(configuration);

@@ -32,8 +32,7 @@ internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandl
         }
     }
 
-    protected override string? Refuse(DeleteImage command) =>
-        command.ImageId == Guid.Empty ? "imageId: must not be empty or all zeros." : null;
+    protected override string? Refuse(DeleteImage command) => null;
 
     private void Decide(LaneTransaction transaction, LaneEntry entry, ImageState? image)
     {

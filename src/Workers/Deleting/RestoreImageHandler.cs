@@ -23,8 +23,7 @@ internal sealed class RestoreImageHandler : LaneHandler<RestoreImage>
             await ApplyAsync(transaction, entry, entry.As<RestoreImage>(), cancellation);
     }
 
-    protected override string? Refuse(RestoreImage command) =>
-        command.ImageId == Guid.Empty ? "imageId: must not be empty or all zeros." : null;
+    protected override string? Refuse(RestoreImage command) => null;
 
     private static async Task ApplyAsync(
         LaneTransaction transaction,

@@ -3,6 +3,7 @@ using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

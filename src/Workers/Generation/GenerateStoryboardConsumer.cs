@@ -5,6 +5,7 @@ using NpgsqlTypes;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
@@ -25,8 +26,6 @@ internal sealed class GenerateStoryboardConsumer(
     TimeProvider clock
 ) : IConsumer<GenerateStoryboard>
 {
-    private const int ImagesPerSceneLimit = 10;
-
     private const string RecordSql = """
         with storyboard as (
             insert into pipeline.generation_storyboards (command_id, project_id, requested, created_at)
@@ -78,10 +77,6 @@ internal sealed class GenerateStoryboardConsumer(
 
     private string? Refuse(GenerateStoryboard command, List<Scene> scenes, GenerateImage[] requests)
     {
-        if (command.ProjectId == Guid.Empty)
-            return "projectId: must not be empty or all zeros.";
-        if (command.ImagesPerScene is < 1 or > ImagesPerSceneLimit)
-            return $"imagesPerScene: must be 1 to {ImagesPerSceneLimit}.";
         if (
             command.SceneIds?.Except(scenes.Select(x => x.SceneId), StringComparer.Ordinal).FirstOrDefault() is
             { } unknown
@@ -91,7 +86,10 @@ internal sealed class GenerateStoryboardConsumer(
             return "projectId: the project has no scenes.";
         foreach (var request in requests)
         {
-            if (GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule)
+            var rule =
+                GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow())
+                ?? (MessageCatalog.Of<GenerateImage>().Check(request) is [var broken, ..] ? broken : null);
+            if (rule is not null)
                 return $"scene '{request.SceneId}': {rule}";
         }
 
@@ -114,7 +112,7 @@ internal sealed class GenerateStoryboardConsumer(
 
     private static IEnumerable<GenerateImage> Requests(GenerateStoryboard command, Scene scene) =>
         Enumerable
-            .Range(0, Math.Clamp(command.ImagesPerScene, 0, ImagesPerSceneLimit))
+            .Range(0, command.ImagesPerScene)
             .Select(slot => new GenerateImage(
                 NameBasedGuid.Create(command.CommandId, $"{scene.SceneId}/{slot}"),
                 command.ProjectId,

@@ -7,6 +7,7 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

@@ -36,7 +36,6 @@ internal static class GenerationSlice
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();
         bus.AddSingleton<TargetLedger>();
-        bus.AddSingleton<CommandRefusal>();
         bus.AddSingleton<GenerationDesk>();
         bus.AddHostedService<GenerationSweeper>();
         bus.AddHostedService<StoryboardSweeper>();

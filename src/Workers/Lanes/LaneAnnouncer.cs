@@ -1,4 +1,5 @@
 using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
 
 namespace Pipeline.Workers.Lanes;
 
@@ -6,7 +7,11 @@ namespace Pipeline.Workers.Lanes;
 /// Publishes a lane's events after their commit and before the command is acknowledged: a crash in between leads to a
 /// redelivery, which finds the receipt and announces the same bytes again.
 /// </summary>
-internal sealed class LaneAnnouncer(ConfirmedPublisher publisher, ILogger<LaneAnnouncer> logger)
+internal sealed class LaneAnnouncer(
+    ConfirmedPublisher publisher,
+    MessagingOptions options,
+    ILogger<LaneAnnouncer> logger
+)
 {
     private static readonly TimeSpan PauseBeforeRepeat = TimeSpan.FromSeconds(1);
 
@@ -33,6 +38,6 @@ internal sealed class LaneAnnouncer(ConfirmedPublisher publisher, ILogger<LaneAn
         }
     }
 
-    private static IEnumerable<WireMessage> Messages(LaneReceipt receipt) =>
-        receipt.Announcements.Select(x => x.ToWire(receipt.Entry.ProjectId));
+    private IEnumerable<WireMessage> Messages(LaneReceipt receipt) =>
+        receipt.Announcements.Select(x => CloudEvents.Dress(x.ToWire(receipt.Entry.ProjectId), options.EventForm));
 }

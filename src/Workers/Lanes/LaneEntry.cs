@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
 
 namespace Pipeline.Workers.Lanes;
 
@@ -55,8 +56,8 @@ internal sealed class LaneEntry
         };
 
     /// <summary>A message that carries an id, but cannot be read as a command.</summary>
-    public static LaneEntry Unreadable(Guid commandId, Guid projectId, string name, byte[] body, string reason) =>
-        new(command: null, commandId, projectId, name, body) { Refusal = reason };
+    public static LaneEntry Unreadable(UnreadableCommand unread) =>
+        new(command: null, unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { Refusal = unread.Reason };
 
     public T As<T>()
         where T : class, ILaneCommand => (T)Command!;

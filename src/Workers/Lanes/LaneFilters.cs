@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
+using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Lanes;
@@ -61,7 +62,7 @@ internal sealed class LaneUnreadableFilter(int lane, ILogger logger)
 {
     public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
     {
-        await RefuseAsync(context, $"The message cannot be read: {Describe(context.Exception)}");
+        await RefuseAsync(context, context.Exception);
         // Without this MassTransit would take the message for one that nobody wanted, and move it a second time.
         await context.NotifyFaulted(context.Exception);
         await next.Send(context);
@@ -70,39 +71,21 @@ internal sealed class LaneUnreadableFilter(int lane, ILogger logger)
     /// <summary>No consumer wanted it: a known message, but no lane command.</summary>
     public async Task Send(ReceiveContext context, IPipe<ReceiveContext> next)
     {
-        await RefuseAsync(context, "The message's type is not a lane command.");
+        await RefuseAsync(context, error: null);
         await next.Send(context);
     }
 
     public void Probe(ProbeContext context) => context.CreateFilterScope("lane-unreadable");
 
-    private async Task RefuseAsync(ReceiveContext context, string reason)
+    private async Task RefuseAsync(ReceiveContext context, Exception? error)
     {
         var ticket = context.GetPayload<LaneTicket>();
         if (ticket.IsSettled)
             return;
 
-        LaneLog.MessageUnreadable(logger, lane, reason);
-        var amqp = context.GetPayload<RabbitMqBasicConsumeContext>();
-        if (!Guid.TryParse(amqp.Properties.MessageId, out var commandId))
-            return; // Nobody can ask for its receipt; the dead letter is all there is.
-
-        _ = Guid.TryParse(amqp.RoutingKey, out var projectId);
-        var name = amqp.Properties.Type ?? amqp.Exchange;
-        await ticket.ApplyAsync(
-            LaneEntry.Unreadable(
-                commandId,
-                projectId,
-                Shorten(name, 60),
-                context.Body.GetBytes(),
-                Shorten(reason, 1000)
-            )
-        );
+        const string Unwanted = "The message's type is not a lane command.";
+        LaneLog.MessageUnreadable(logger, lane, error?.Message ?? Unwanted);
+        if (UnreadableCommand.Of(context, error, Unwanted) is { } unread)
+            await ticket.ApplyAsync(LaneEntry.Unreadable(unread));
     }
-
-    private static string Shorten(string text, int length) =>
-        (text.Length <= length ? text : text[..length]).Replace("\0", "\\0", StringComparison.Ordinal);
-
-    private static string Describe(Exception error) =>
-        error.InnerException is null ? error.Message : $"{error.Message} {error.GetBaseException().Message}";
 }

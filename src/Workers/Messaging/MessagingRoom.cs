@@ -1,8 +1,8 @@
 using System.Net.Mime;
+using System.Text.Json;
 using MassTransit;
 using MassTransit.Configuration;
 using MassTransit.Serialization;
-using Pipeline.Contracts;
 using Pipeline.Wire;
 
 namespace Pipeline.Workers.Messaging;
@@ -55,11 +55,7 @@ internal static class MessagingRoom
                     if (context.GetServices<ForeignQueue>().FirstOrDefault(x => x.Name == name) is { } foreign)
                         endpoint.AddDeserializer(
                             new DeserializerFactory(
-                                new WireDeserializer(
-                                    UrnByExchange(),
-                                    bodySizeLimitBytes,
-                                    MessageUrn.ForTypeString(foreign.Message)
-                                )
+                                new WireDeserializer(bodySizeLimitBytes, foreign.Message)
                             ),
                             isDefault: true
                         );
@@ -80,21 +76,23 @@ internal static class MessagingRoom
                     rabbit.SendTopology.ConfigureErrorSettings = QueueTopology.ConfigureDeadLetters;
                     rabbit.SendTopology.ConfigureDeadLetterSettings = QueueTopology.ConfigureDeadLetters;
                     rabbit.AddDeserializer(
-                        new DeserializerFactory(new WireDeserializer(UrnByExchange(), bodySizeLimitBytes)),
+                        new DeserializerFactory(new WireDeserializer(bodySizeLimitBytes)),
                         isDefault: true
                     );
                     rabbit.AddDeserializer(new DeserializerFactory(new EnvelopeDeserializer(bodySizeLimitBytes)));
+                    rabbit.AddDeserializer(
+                        new DeserializerFactory(new StructuredEventDeserializer(bodySizeLimitBytes))
+                    );
+                    // As JSON Schema has it: another spelling of a property is another one, and let pass unread.
+                    rabbit.ConfigureJsonSerializerOptions(json => new JsonSerializerOptions(json)
+                    {
+                        PropertyNameCaseInsensitive = false,
+                    });
                     rabbit.ConfigureEndpoints(context);
                 }
             );
         });
     }
-
-    private static Dictionary<string, string> UrnByExchange() =>
-        typeof(ILaneCommand)
-            .Assembly.GetExportedTypes()
-            .Where(x => x is { IsClass: true, IsAbstract: false })
-            .ToDictionary(WireNames.ExchangeOf, MessageUrn.ForTypeString, StringComparer.Ordinal);
 
     private sealed class WireEntityNames : IEntityNameFormatter
     {

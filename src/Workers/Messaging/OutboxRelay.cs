@@ -106,7 +106,10 @@ internal sealed partial class OutboxRelay(
         if (rows.Count == 0)
             return (after, IsFull: false, Kept: 0);
 
-        var confirms = await publisher.SendAllAsync(rows.Select(x => x.Message), stopping);
+        var confirms = await publisher.SendAllAsync(
+            rows.Select(x => CloudEvents.Dress(x.Message, options.EventForm)),
+            stopping
+        );
         var done = new List<long>();
         foreach (var (id, confirmed) in rows.Select((x, i) => (x.Id, confirms[i])))
         {

@@ -1,59 +1,41 @@
 using System.Net.Mime;
 using System.Runtime.Serialization;
-using System.Text.Json;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
 using MassTransit.Serialization;
+using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Workers.Messaging;
 
 /// <summary>
 /// Reads plain JSON from any language. Which message it is, is said by the AMQP <c>type</c>, or else by the exchange
-/// that it was published to.
+/// that it was published to; where the headers make it a CloudEvent in binary mode, by that event's type.
 /// </summary>
 /// <remarks>
 /// MassTransit's own raw deserializer gives a message without its private header to every consumer of the queue: a save
 /// and a delete would both run.
 /// </remarks>
-/// <param name="urnByExchange">The messages of this pipeline.</param>
 /// <param name="bodySizeLimitBytes">Larger bodies are not read.</param>
-/// <param name="onlyUrn">Given for a queue where everything is this message, whatever the sender calls it.</param>
-internal sealed class WireDeserializer(
-    IReadOnlyDictionary<string, string> urnByExchange,
-    int bodySizeLimitBytes,
-    string? onlyUrn = null
-) : IMessageDeserializer
+/// <param name="only">Given for a queue where everything is this message, whatever its sender calls it.</param>
+internal sealed class WireDeserializer(int bodySizeLimitBytes, Type? only = null) : IMessageDeserializer
 {
-    private const RawSerializerOptions Raw = RawSerializerOptions.Default;
-
     public ContentType ContentType => SystemTextJsonRawMessageSerializer.JsonContentType;
 
     public ConsumeContext Deserialize(ReceiveContext receiveContext)
     {
-        var bytes = BodyLimit.Check(receiveContext.Body, bodySizeLimitBytes);
-        var type = TypeOf(receiveContext);
-        try
-        {
-            var json = JsonSerializer.Deserialize<JsonElement>(bytes, SystemTextJsonMessageSerializer.Options);
-            if (json.ValueKind != JsonValueKind.Object)
-                throw new SerializationException("The body is not a JSON object.");
+        var body = IncomingBody.Parse(receiveContext, bodySizeLimitBytes);
+        if (only is not null)
+            return IncomingBody.Open(receiveContext, only, body, ContentType);
 
-            var message = new RawMessageContext(receiveContext.TransportHeaders, receiveContext.InputAddress, Raw);
-            var serializer = new SystemTextJsonRawSerializerContext(
-                SystemTextJsonMessageSerializer.Instance,
-                SystemTextJsonMessageSerializer.Options,
-                ContentType,
-                message,
-                [type],
-                Raw,
-                json
-            );
-            return new BodyConsumeContext(receiveContext, serializer);
-        }
-        catch (JsonException e)
-        {
-            throw new SerializationException("The body is no valid JSON.", e);
-        }
+        var amqp = receiveContext.GetPayload<RabbitMqBasicConsumeContext>();
+        var messageId = Guid.TryParse(amqp.Properties.MessageId, out var id) ? id : (Guid?)null;
+        if (CloudEventAttributes.Of(receiveContext) is { } attributes)
+            return CloudEventReader.Open(receiveContext, attributes, body, messageId, ContentType);
+
+        var contract = ContractOf(receiveContext, amqp);
+        body = IncomingBody.Check(contract, body, messageId);
+        return IncomingBody.Open(receiveContext, contract.Type, body, ContentType);
     }
 
     // MassTransit asks for this only when it reads a message outside a receive endpoint, which nothing here does.
@@ -65,54 +47,32 @@ internal sealed class WireDeserializer(
     public void Probe(ProbeContext context) =>
         context.CreateScope("plain-json").Add("contentType", ContentType.MediaType);
 
-    private string TypeOf(ReceiveContext context)
+    private static MessageContract ContractOf(ReceiveContext delivery, RabbitMqBasicConsumeContext amqp)
     {
-        if (onlyUrn is not null)
-            return onlyUrn;
-        if (context.TransportHeaders.TryGetHeader(MessageHeaders.MessageType, out var urn) && urn is string text)
-            return text;
+        if (
+            delivery.TransportHeaders.TryGetHeader(MessageHeaders.MessageType, out var header)
+            && MessageUrns.Find(header.ToString()!.Split(';')) is { } named
+        )
+            return named;
 
-        var amqp = context.GetPayload<RabbitMqBasicConsumeContext>();
         var name = string.IsNullOrEmpty(amqp.Properties.Type) ? amqp.Exchange : amqp.Properties.Type;
-        return urnByExchange.TryGetValue(name, out var known)
-            ? known
+        return MessageCatalog.TryFind(name, out var contract)
+            ? contract
             : throw new SerializationException(
                 $"'{name}' is no message of this pipeline (AMQP type, or the exchange)."
             );
     }
 }
 
-/// <summary>MassTransit's envelope, for .NET services that publish with it.</summary>
-internal sealed class EnvelopeDeserializer(int bodySizeLimitBytes) : IMessageDeserializer
+/// <summary>The messages by the names that MassTransit gives to their types.</summary>
+internal static class MessageUrns
 {
-    private readonly SystemTextJsonMessageSerializer _envelope = SystemTextJsonMessageSerializer.Instance;
+    private static readonly Dictionary<string, MessageContract> ByUrn = MessageCatalog.All.ToDictionary(
+        x => MessageUrn.ForTypeString(x.Type),
+        StringComparer.OrdinalIgnoreCase
+    );
 
-    public ContentType ContentType => SystemTextJsonMessageSerializer.JsonContentType;
-
-    public ConsumeContext Deserialize(ReceiveContext receiveContext)
-    {
-        BodyLimit.Check(receiveContext.Body, bodySizeLimitBytes);
-        return _envelope.Deserialize(receiveContext);
-    }
-
-    public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
-        _envelope.Deserialize(body, headers, destinationAddress);
-
-    public MessageBody GetMessageBody(string text) => _envelope.GetMessageBody(text);
-
-    public void Probe(ProbeContext context) => _envelope.Probe(context);
-}
-
-internal static class BodyLimit
-{
-    /// <returns>The body.</returns>
-    /// <exception cref="SerializationException">It is empty or larger than the limit; the message can never be read.</exception>
-    public static byte[] Check(MessageBody body, int limitBytes)
-    {
-        var bytes = body.GetBytes();
-        return bytes.Length == 0 ? throw new SerializationException("The body is empty.")
-            : bytes.Length > limitBytes
-                ? throw new SerializationException($"The body has {bytes.Length} bytes; the limit is {limitBytes}.")
-            : bytes;
-    }
+    /// <returns>Null where none of the names is a message of the contracts.</returns>
+    public static MessageContract? Find(IEnumerable<string> urns) =>
+        urns.Select(x => ByUrn.GetValueOrDefault(x.Trim())).FirstOrDefault(x => x is not null);
 }

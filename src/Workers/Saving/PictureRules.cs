@@ -20,11 +20,9 @@ internal sealed record Picture(
         new(x.ObjectKey, x.Sha256, x.ContentType, x.ByteLength, x.Width, x.Height);
 }
 
-/// <summary>The rules of a picture's bytes that need no database. Each answer names the field and the rule.</summary>
+/// <summary>The rules of a picture's bytes between its fields; those of one field are in the schema.</summary>
 internal static class PictureRules
 {
-    private const int Sha256Length = 64;
-
     private static readonly Dictionary<string, string> Extensions = new(StringComparer.Ordinal)
     {
         ["image/png"] = "png",
@@ -38,12 +36,6 @@ internal static class PictureRules
     public static string? Refuse(Picture picture, Guid projectId, Guid imageId) =>
         picture switch
         {
-            { Sha256: var hash } when !IsHash(hash) => "sha256: must be 64 lower-case hexadecimal digits.",
-            { ContentType: var type } when type is null || !Extensions.ContainsKey(type) =>
-                $"contentType: must be one of {string.Join(", ", Extensions.Keys)}.",
-            { ByteLength: < 1 or > Limits.PictureBytes } => $"byteLength: must be 1 to {Limits.PictureBytes}.",
-            { Width: < 1 } => "width: must be 1 or more.",
-            { Height: < 1 } => "height: must be 1 or more.",
             _ when (long)picture.Width * picture.Height > Limits.PicturePixels =>
                 $"width × height: must be at most {Limits.PicturePixels} pixels.",
             _ when !IsKeyOf(picture, projectId, imageId) =>
@@ -56,6 +48,4 @@ internal static class PictureRules
         ObjectKeys.TryParseImage(picture.ObjectKey, out var key)
         && (key.ProjectId, key.ImageId) == (projectId, imageId)
         && (key.Sha256, key.ContentType) == (picture.Sha256, picture.ContentType);
-
-    private static bool IsHash(string? hash) => hash is { Length: Sha256Length } && hash.All(char.IsAsciiHexDigitLower);
 }

@@ -29,9 +29,7 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
     }
 
     protected override string? Refuse(ReplaceImage command) =>
-        command.ImageId == Guid.Empty
-            ? "imageId: must not be empty or all zeros."
-            : PictureRules.Refuse(Picture.Of(command), command.ProjectId, command.ImageId);
+        PictureRules.Refuse(Picture.Of(command), command.ProjectId, command.ImageId);
 
     private void Decide(LaneTransaction transaction, LaneEntry entry, ReplaceImage command, PictureStanding standing)
     {

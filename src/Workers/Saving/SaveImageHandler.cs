@@ -83,7 +83,8 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             Insert(transaction, added);
     }
 
-    protected override string? Refuse(SaveImage command) => SaveImageRules.Refuse(command);
+    protected override string? Refuse(SaveImage command) =>
+        PictureRules.Refuse(Picture.Of(command), command.ProjectId, command.ImageId);
 
     private static ImageState Add(
         LaneTransaction transaction,

@@ -53,7 +53,7 @@ internal sealed partial class UrlsOptions
 
     public ImgproxyOptions Imgproxy { get; init; } = new();
 
-    public SupabaseOptions Supabase { get; init; } = new();
+    public SupabaseTransformOptions Supabase { get; init; } = new();
 
     /// <value>Base address under which the bucket is public, such as a CDN's; the key is appended.</value>
     public Uri? PublicBaseUrl { get; init; }
@@ -124,7 +124,7 @@ internal sealed class ImgproxyOptions
 }
 
 /// <summary>A Supabase project's storage; <c>Urls__Supabase__…</c>.</summary>
-internal sealed class SupabaseOptions
+internal sealed class SupabaseTransformOptions
 {
     /// <value>The project's address, such as <c>https://abc.supabase.co</c>; null where there is none.</value>
     public Uri? Url { get; init; }

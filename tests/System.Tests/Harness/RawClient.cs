@@ -31,10 +31,16 @@ internal sealed class RawClient : IAsyncDisposable
         string body,
         string? messageId,
         string? type,
-        string contentType = "application/json"
+        string contentType = "application/json",
+        Dictionary<string, object?>? headers = null
     )
     {
-        var properties = new BasicProperties { ContentType = contentType, DeliveryMode = DeliveryModes.Persistent };
+        var properties = new BasicProperties
+        {
+            ContentType = contentType,
+            DeliveryMode = DeliveryModes.Persistent,
+            Headers = headers,
+        };
         if (messageId is not null)
             properties.MessageId = messageId;
         if (type is not null)
@@ -55,6 +61,13 @@ internal sealed class RawClient : IAsyncDisposable
         await _channel.QueueBindAsync(queue, exchange, bindingKey);
         return queue;
     }
+
+    /// <summary>Binds a queue to one more exchange.</summary>
+    public Task BindAsync(string queue, string exchange) => _channel.QueueBindAsync(queue, exchange, "#");
+
+    /// <summary>Declares an exchange as the pipeline has it; fails where it has it otherwise.</summary>
+    public Task DeclareAsync(string exchange, string type) =>
+        _channel.ExchangeDeclareAsync(exchange, type, durable: true);
 
     /// <summary>Takes the next message off a queue; null when there is none.</summary>
     public Task<BasicGetResult?> GetAsync(string queue) => _channel.BasicGetAsync(queue, autoAck: true);

@@ -70,7 +70,7 @@ public sealed partial class DocumentationTests
             (UrlsOptions.Section, typeof(UrlsOptions)),
             ($"{UrlsOptions.Section}__Variants__NAME", typeof(VariantOptions)),
             ($"{UrlsOptions.Section}__Imgproxy", typeof(ImgproxyOptions)),
-            ($"{UrlsOptions.Section}__Supabase", typeof(SupabaseOptions)),
+            ($"{UrlsOptions.Section}__Supabase", typeof(SupabaseTransformOptions)),
         ];
 
         foreach (var (section, options) in sections)
@@ -81,7 +81,7 @@ public sealed partial class DocumentationTests
 
     private static bool IsSection(Type type) =>
         type == typeof(ImgproxyOptions)
-        || type == typeof(SupabaseOptions)
+        || type == typeof(SupabaseTransformOptions)
         || type == typeof(Dictionary<string, VariantOptions>);
 
     [Fact]

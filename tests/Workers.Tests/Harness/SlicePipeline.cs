@@ -10,6 +10,7 @@ using Npgsql;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
@@ -222,7 +223,11 @@ public abstract class SlicePipeline : IAsyncLifetime
         builder.Services.AddMessaging(
             MessagingOptions.Read(builder.Configuration),
             BodyLimit,
-            bus => AddSlice(bus, builder.Configuration)
+            bus =>
+            {
+                bus.AddRefusals();
+                AddSlice(bus, builder.Configuration);
+            }
         );
         var relay = builder.Services.Single(x => x.ImplementationType == typeof(OutboxRelay));
         builder.Services.Remove(relay);

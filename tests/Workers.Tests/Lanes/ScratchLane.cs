@@ -75,7 +75,11 @@ public sealed class ScratchLane : IAsyncLifetime
             Lane,
             batchLimit,
             new LaneApplier(writer, _database.Source, NullLogger<LaneApplier>.Instance),
-            new LaneAnnouncer(_publisher, NullLogger<LaneAnnouncer>.Instance),
+            new LaneAnnouncer(
+                _publisher,
+                new MessagingOptions(new Uri("amqp://unused")),
+                NullLogger<LaneAnnouncer>.Instance
+            ),
             closeChannel ?? (() => Task.CompletedTask),
             NullLogger.Instance
         );

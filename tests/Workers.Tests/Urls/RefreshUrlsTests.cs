@@ -35,11 +35,11 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
     {
         var image = await SignedAsync();
         await pipeline.AgeAsync(image, left: TimeSpan.FromMinutes(37.3), windowIn: TimeSpan.FromMinutes(17.3));
-        var (before, calls) = (await pipeline.StoredAsync(image), CallsFor(image));
+        var (before, calls) = (await pipeline.CachedAsync(image), CallsFor(image));
 
         (await pipeline.EndAsync(UrlsPipeline.Refresh(image))).ShouldBe("unchanged");
 
-        (await pipeline.StoredAsync(image)).ShouldBe(before);
+        (await pipeline.CachedAsync(image)).ShouldBe(before);
         CallsFor(image).ShouldBe(calls);
     }
 
@@ -65,16 +65,16 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
     public async Task Force_signs_what_is_not_due_once_however_often_the_command_comes()
     {
         var image = await SignedAsync();
-        var (before, calls) = (await pipeline.StoredAsync(image), CallsFor(image));
+        var (before, calls) = (await pipeline.CachedAsync(image), CallsFor(image));
         var command = UrlsPipeline.Refresh(image, force: true);
 
         (await pipeline.EndAsync(command)).ShouldBe("applied");
-        var after = await pipeline.StoredAsync(image);
+        var after = await pipeline.CachedAsync(image);
         await pipeline.SendAsync(command);
         (await pipeline.EndAsync(UrlsPipeline.Refresh(image))).ShouldBe("unchanged");
 
         (after == before).ShouldBeFalse();
-        (await pipeline.StoredAsync(image)).ShouldBe(after);
+        (await pipeline.CachedAsync(image)).ShouldBe(after);
         CallsFor(image).ShouldBe(calls + 1);
     }
 
@@ -125,9 +125,9 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
         held.SetResult();
 
         (await pipeline.ReceiptAsync(command.CommandId)).ShouldBe("superseded");
-        (await pipeline.StoredAsync(image)).ShouldBeNull();
+        (await pipeline.CachedAsync(image)).ShouldBeNull();
         (await pipeline.EndAsync(UrlsPipeline.Refresh(image))).ShouldBe("applied");
-        (await pipeline.StoredAsync(image)).ShouldNotBeNull().ShouldContain("image 2 ");
+        (await pipeline.CachedAsync(image)).ShouldNotBeNull().ShouldContain("image 2 ");
     }
 
     [Theory]
@@ -218,7 +218,7 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
         held.SetResult();
 
         (await late).ShouldHaveSingleItem().Outcome.ShouldBe(UrlOutcome.GivenBack);
-        (await pipeline.StoredAsync(image)).ShouldBeNull();
+        (await pipeline.CachedAsync(image)).ShouldBeNull();
         (await pipeline.EventsAsync("urls-refreshed", image)).ShouldBe(0);
     }
 

@@ -207,7 +207,7 @@ public sealed class UrlChainTests : IAsyncLifetime
         {
             Lifetime = TimeSpan.FromHours(1),
             Variants = { ["thumbnail"] = variant },
-            Supabase = new SupabaseOptions { Url = _supabase.Url, Key = "service-key" },
+            Supabase = new SupabaseTransformOptions { Url = _supabase.Url, Key = "service-key" },
             Imgproxy = new ImgproxyOptions
             {
                 Url = imgproxy,

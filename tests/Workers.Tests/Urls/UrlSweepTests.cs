@@ -17,8 +17,8 @@ public sealed class UrlSweepTests(SweptPipeline pipeline) : IClassFixture<SweptP
     public async Task New_picture_is_signed_and_renewed_when_its_window_opens()
     {
         var image = await pipeline.ShowAsync();
-        await pipeline.UntilStoredAsync(image);
-        var first = await pipeline.StoredAsync(image);
+        await pipeline.UntilCachedAsync(image);
+        var first = await pipeline.CachedAsync(image);
 
         await pipeline.AgeAsync(image, left: TimeSpan.FromMinutes(9), windowIn: TimeSpan.FromSeconds(-1));
 
@@ -30,7 +30,7 @@ public sealed class UrlSweepTests(SweptPipeline pipeline) : IClassFixture<SweptP
                     image
                 ) == "2"
         );
-        (await pipeline.StoredAsync(image) == first).ShouldBeFalse();
+        (await pipeline.CachedAsync(image) == first).ShouldBeFalse();
         (
             await pipeline.AskAsync(
                 "select bool_and(refresh_after > now() and refresh_after < expires_at - interval '9 minutes') from status.image_urls where image_id = $1",
@@ -46,7 +46,7 @@ public sealed class UrlSweepTests(SweptPipeline pipeline) : IClassFixture<SweptP
     public async Task Replaced_picture_gets_urls_of_its_new_version()
     {
         var image = await pipeline.ShowAsync();
-        await pipeline.UntilStoredAsync(image);
+        await pipeline.UntilCachedAsync(image);
 
         await pipeline.ExecuteAsync("update pipeline.images set version = 2 where id = $1", image);
 
@@ -67,7 +67,7 @@ public sealed class UrlSweepTests(SweptPipeline pipeline) : IClassFixture<SweptP
     public async Task Urls_of_a_deleted_picture_vanish_at_once_and_go_when_they_are_due()
     {
         var image = await pipeline.ShowAsync();
-        await pipeline.UntilStoredAsync(image);
+        await pipeline.UntilCachedAsync(image);
 
         await pipeline.ExecuteAsync("update pipeline.images set deleted_at = now() where id = $1", image);
         (await pipeline.AskAsync("select count(*) from status.image_urls where image_id = $1", image)).ShouldBe("0");
@@ -92,7 +92,7 @@ public sealed class UrlSweepTests(SweptPipeline pipeline) : IClassFixture<SweptP
         for (var i = 0; i < 120; i++)
             images.Add(await pipeline.ShowAsync());
         foreach (var image in images)
-            await pipeline.UntilStoredAsync(image);
+            await pipeline.UntilCachedAsync(image);
         await other.StopAsync();
 
         var calls = pipeline

@@ -94,7 +94,7 @@ public class UrlsPipeline : SlicePipeline
     }
 
     /// <summary>All that is stored of a picture's URLs, as text.</summary>
-    internal Task<string?> StoredAsync(Guid image) =>
+    internal Task<string?> CachedAsync(Guid image) =>
         AskAsync(
             """
             select string_agg(concat_ws(' ', variant, version, url, strategy, degraded, signed_at, expires_at), '; ' order by variant)
@@ -103,7 +103,7 @@ public class UrlsPipeline : SlicePipeline
             image
         );
 
-    internal Task<string> UntilStoredAsync(Guid image) =>
+    internal Task<string> UntilCachedAsync(Guid image) =>
         WaitForAsync("select min(signed_at) from status.image_urls where image_id = $1 having count(*) = 2", image);
 
     internal async Task<long> EventsAsync(string exchange, Guid image) =>

@@ -4,10 +4,10 @@ using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
-namespace Pipeline.Workers.Generation;
+namespace Pipeline.Workers.Projects;
 
 /// <summary>Ends a command that needs no saga: with its receipt and its events, in one transaction.</summary>
 internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock)
@@ -36,6 +36,24 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
         );
     }
 
+    /// <summary>Rejects a command that could not be read, whose body the dead letter keeps.</summary>
+    public Task RefuseAsync(UnreadableCommand unread, CancellationToken cancellation)
+    {
+        var (id, project, name, reason) = (unread.CommandId, unread.ProjectId, unread.Name, unread.Reason);
+        var told = new CommandRejected(id, project, name, reason, clock.GetDatabaseNow());
+        return EndAsync(
+            id,
+            project,
+            name,
+            unread.Body,
+            Outcomes.Rejected,
+            reason,
+            [Announcement.Of(id, told)],
+            cancellation,
+            keepsConflict: false // It need not be JSON.
+        );
+    }
+
     /// <summary>Writes a receipt and queues what follows from it.</summary>
     public async Task EndAsync(
         Guid commandId,
@@ -45,7 +63,8 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
         string outcome,
         string? reason,
         IReadOnlyList<Announcement> announcements,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        bool keepsConflict = true
     )
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
@@ -70,7 +89,8 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
             else
             {
                 var body = Encoding.UTF8.GetString(content);
-                await ReceiptLedger.KeepConflictAsync(connection, transaction, receipt, body, cancellation);
+                if (keepsConflict)
+                    await ReceiptLedger.KeepConflictAsync(connection, transaction, receipt, body, cancellation);
                 const string Reason = ReceiptLedger.ConflictReason;
                 var told = new CommandRejected(commandId, projectId, command, Reason, receipt.At);
                 announcements = [Announcement.Of(commandId, told)];

@@ -1,0 +1,43 @@
+using System.Net.Mime;
+using System.Runtime.Serialization;
+using System.Text.Json;
+using MassTransit;
+using MassTransit.Serialization;
+using Pipeline.Wire.Schemas;
+
+namespace Pipeline.Workers.Messaging;
+
+/// <summary>MassTransit's envelope, for .NET services that publish with it.</summary>
+internal sealed class EnvelopeDeserializer(int bodySizeLimitBytes) : IMessageDeserializer
+{
+    private readonly SystemTextJsonMessageSerializer _envelope = SystemTextJsonMessageSerializer.Instance;
+
+    public ContentType ContentType => SystemTextJsonMessageSerializer.JsonContentType;
+
+    public ConsumeContext Deserialize(ReceiveContext receiveContext)
+    {
+        var envelope = IncomingBody.Parse(receiveContext, bodySizeLimitBytes);
+        if (ContractOf(envelope) is not { } contract)
+            return _envelope.Deserialize(receiveContext); // No message of the contracts: nobody will want it.
+        if (!envelope.TryGetProperty("message", out var body) || body.ValueKind != JsonValueKind.Object)
+            throw new SerializationException("The envelope's message is not a JSON object.");
+
+        var messageId =
+            envelope.TryGetProperty("messageId", out var id) && Guid.TryParse(id.ToString(), out var given)
+                ? given
+                : (Guid?)null;
+        return IncomingBody.Open(receiveContext, contract, IncomingBody.Check(contract, body, messageId), ContentType);
+    }
+
+    public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
+        _envelope.Deserialize(body, headers, destinationAddress);
+
+    public MessageBody GetMessageBody(string text) => _envelope.GetMessageBody(text);
+
+    public void Probe(ProbeContext context) => _envelope.Probe(context);
+
+    private static MessageContract? ContractOf(JsonElement envelope) =>
+        envelope.TryGetProperty("messageType", out var types) && types.ValueKind == JsonValueKind.Array
+            ? MessageUrns.Find(types.EnumerateArray().Select(x => x.ToString()))
+            : null;
+}
