@@ -72,7 +72,7 @@ internal static class CloudEventReader
 
         var id = Guid.TryParse(attributes.Id, out var own) ? own : messageId;
         var read = IncomingBody.Check(contract, body, id, [.. attributes.Violations()]);
-        return IncomingBody.Open(delivery, contract, read, contentType);
+        return IncomingBody.Open(delivery, contract.Type, read, contentType);
     }
 }
 

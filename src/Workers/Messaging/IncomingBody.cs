@@ -74,12 +74,7 @@ internal static class IncomingBody
     }
 
     /// <summary>As MassTransit's consumers read it, for one type of message alone.</summary>
-    public static ConsumeContext Open(
-        ReceiveContext delivery,
-        Type type,
-        JsonElement body,
-        ContentType contentType
-    )
+    public static ConsumeContext Open(ReceiveContext delivery, Type type, JsonElement body, ContentType contentType)
     {
         var message = new RawMessageContext(delivery.TransportHeaders, delivery.InputAddress, Raw);
         var serializer = new SystemTextJsonRawSerializerContext(

@@ -54,9 +54,7 @@ internal static class MessagingRoom
                     context.GetRequiredService<ConsumerGuard>().Watch(name, endpoint);
                     if (context.GetServices<ForeignQueue>().FirstOrDefault(x => x.Name == name) is { } foreign)
                         endpoint.AddDeserializer(
-                            new DeserializerFactory(
-                                new WireDeserializer(bodySizeLimitBytes, foreign.Message)
-                            ),
+                            new DeserializerFactory(new WireDeserializer(bodySizeLimitBytes, foreign.Message)),
                             isDefault: true
                         );
                     // The exchange of a command has its queue's name; events are bound by the slice that wants them.

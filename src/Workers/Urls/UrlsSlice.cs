@@ -50,7 +50,12 @@ internal sealed class RefreshUrlsConsumerDefinition : ConsumerDefinition<Refresh
         endpointConfigurator.UseMessageRetry(retry =>
         {
             retry.Handle<PictureBusyException>();
-            retry.Exponential(8, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(10), TimeSpan.FromMilliseconds(200));
+            retry.Exponential(
+                8,
+                TimeSpan.FromMilliseconds(100),
+                TimeSpan.FromSeconds(10),
+                TimeSpan.FromMilliseconds(200)
+            );
         });
     }
 }

@@ -17,7 +17,7 @@ internal sealed class SupabaseStep : IUrlStep
     private const string Transformed = "/render/image/sign/";
     private const string Original = "/object/sign/";
 
-    private readonly SupabaseOptions _options;
+    private readonly SupabaseTransformOptions _options;
     private readonly string _bucket;
     private readonly string _format;
     private readonly RemoteCalls _calls;
@@ -30,7 +30,7 @@ internal sealed class SupabaseStep : IUrlStep
     /// <param name="calls">To the project's server.</param>
     /// <param name="clock">From which lives count.</param>
     /// <exception cref="ArgumentException">A format that the API has never allowed; the options' rules have refused it before.</exception>
-    public SupabaseStep(SupabaseOptions options, string bucket, string format, RemoteCalls calls, TimeProvider clock)
+    public SupabaseStep(SupabaseTransformOptions options, string bucket, string format, RemoteCalls calls, TimeProvider clock)
     {
         if (format != Plain && !Formats.All.Contains(format, StringComparer.Ordinal))
             throw new ArgumentException($"Supabase Storage does not take the format '{format}'.", nameof(format));
