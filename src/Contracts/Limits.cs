@@ -98,6 +98,12 @@ public static class Patterns
     /// <summary>In words.</summary>
     public const string IntakeKeyRule = "must be 'uploads/' and an id.";
 
+    /// <summary>A webhook's secret: Base64 of 24 to 64 bytes (Standard Webhooks 1.0.0, "Signature scheme").</summary>
+    public const string WebhookSecret = "^whsec_[A-Za-z0-9+/]{32,86}={0,2}$";
+
+    /// <summary>In words.</summary>
+    public const string WebhookSecretRule = "must be whsec_ and Base64 of 24 to 64 bytes.";
+
     private const string Id = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
 
     private const string File = $"[0-9a-f]{{64}}{Extension}";

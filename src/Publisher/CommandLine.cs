@@ -13,6 +13,7 @@ using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Publisher.Uploading;
 using Pipeline.Publisher.Urls;
+using Pipeline.Publisher.Webhooks;
 
 namespace Pipeline.Publisher;
 
@@ -85,6 +86,7 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             RebuildVerbs.BuildRebuild(verbs),
             RebuildVerbs.BuildList(verbs),
             RebuildVerbs.BuildCancel(verbs),
+            WebhooksVerb.Build(verbs),
             PlayVerb.Build(verbs),
             DescriptionVerbs.BuildAsyncApi(verbs),
             DescriptionVerbs.BuildSchema(verbs),

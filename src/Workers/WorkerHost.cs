@@ -15,6 +15,7 @@ using Pipeline.Workers.Storyboards;
 using Pipeline.Workers.Telemetry;
 using Pipeline.Workers.Uploads;
 using Pipeline.Workers.Urls;
+using Pipeline.Workers.Webhooks;
 
 namespace Pipeline.Workers;
 
@@ -61,6 +62,7 @@ internal static class WorkerHost
                 bus.AddUrls(configuration);
                 bus.AddReconciling(configuration);
                 bus.AddCataloguing(configuration);
+                bus.AddWebhooks(configuration);
             }
         );
 

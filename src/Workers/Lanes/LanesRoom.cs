@@ -43,12 +43,6 @@ internal static class LanesRoom
         await LaneTopology.DeclareAsync(channel, options.Count, commands, cancellation);
         foreach (var queue in services.GetServices<WorkQueue>())
             await QueueTopology.DeclareAsync(channel, queue, cancellation);
-        await EventTopology.DeclareAsync(channel, EventTypes(), cancellation);
+        await EventTopology.DeclareAsync(channel, EventTopology.Events, cancellation);
     }
-
-    /// <summary>Events are the messages that are no commands: a past participle at the end.</summary>
-    private static IEnumerable<Type> EventTypes() =>
-        typeof(ILaneCommand)
-            .Assembly.GetExportedTypes()
-            .Where(x => x is { IsClass: true, IsAbstract: false } && x.GetProperty("At") is not null);
 }

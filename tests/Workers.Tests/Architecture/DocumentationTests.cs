@@ -17,6 +17,7 @@ using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Uploads;
 using Pipeline.Workers.Urls;
+using Pipeline.Workers.Webhooks;
 using Shouldly;
 using Xunit;
 
@@ -71,6 +72,7 @@ public sealed partial class DocumentationTests
             ($"{UrlsOptions.Section}__Variants__NAME", typeof(VariantOptions)),
             ($"{UrlsOptions.Section}__Imgproxy", typeof(ImgproxyOptions)),
             ($"{UrlsOptions.Section}__Supabase", typeof(SupabaseTransformOptions)),
+            (WebhookOptions.Section, typeof(WebhookOptions)),
         ];
 
         foreach (var (section, options) in sections)

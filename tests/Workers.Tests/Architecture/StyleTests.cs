@@ -38,6 +38,7 @@ public sealed partial class StyleTests
         ["tests/Workers.Tests/Rendering/"] = "loops with a deadline, and a stub that answers slowly",
         ["tests/Workers.Tests/Fetching/"] = "a stub that answers slowly",
         ["tests/Workers.Tests/Importing/"] = "loops with a deadline, and a stub that answers slowly",
+        ["tests/Workers.Tests/Webhooks/"] = "a receiver that never answers",
         ["tests/Workers.Tests/Storage/ImageStoreConformance.cs"] = "a presigned URL has to expire",
         ["tests/Publisher.Tests/"] = "loops with a deadline: the broker lists connections late",
     };

@@ -18,11 +18,12 @@ internal sealed class HttpStub : IAsyncDisposable
     public int Requests => Volatile.Read(ref _requests);
 
     /// <param name="answer">Gets each request with its number, from 1.</param>
-    public static async Task<HttpStub> StartAsync(Func<HttpContext, int, Task> answer)
+    /// <param name="port">That of an earlier one that was stopped; 0 for any.</param>
+    public static async Task<HttpStub> StartAsync(Func<HttpContext, int, Task> answer, int port = 0)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         var stub = new HttpStub(builder.Build());
         stub._server.Run(context => answer(context, Interlocked.Increment(ref stub._requests)));
         await stub._server.StartAsync();

@@ -83,7 +83,12 @@ public abstract class SlicePipeline : IAsyncLifetime
         await ExecuteOnServerAsync($"drop database {_name} with (force)");
     }
 
-    private protected ValueTask SendAsync<T>(T command, Guid id, Dictionary<string, object?>? headers = null)
+    private protected ValueTask SendAsync<T>(
+        T command,
+        Guid id,
+        Dictionary<string, object?>? headers = null,
+        string routingKey = ""
+    )
     {
         var exchange = WireNames.ExchangeOf<T>();
         var properties = new BasicProperties
@@ -94,7 +99,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             Persistent = true,
             Headers = headers,
         };
-        return _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, WireJson.Write(command));
+        return _channel.BasicPublishAsync(exchange, routingKey, mandatory: true, properties, WireJson.Write(command));
     }
 
     /// <summary>Publishes what somebody sends who knows nothing of this pipeline.</summary>
@@ -193,6 +198,13 @@ public abstract class SlicePipeline : IAsyncLifetime
     }
 
     private protected Task<uint> PurgeAsync(string queue) => _channel.QueuePurgeAsync(queue);
+
+    /// <summary>Takes a binding away behind the worker's back, as a broker that was restored from older definitions lacks it.</summary>
+    internal async Task UnbindAsync(string queue, string exchange, string routingKey)
+    {
+        await using var channel = await _broker.CreateChannelAsync();
+        await channel.QueueUnbindAsync(queue, exchange, routingKey);
+    }
 
     private protected async Task<uint> ReadyAsync(string queue)
     {

@@ -57,6 +57,9 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "url_signings",
         "url_steps",
         "url_variants",
+        "webhook_bindings",
+        "webhook_deliveries",
+        "webhook_subscriptions",
         "workers",
     ];
 

@@ -1,0 +1,85 @@
+using System.Security.Cryptography;
+using System.Text;
+using Npgsql;
+using NpgsqlTypes;
+using Pipeline.Contracts.Webhooks;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Webhooks;
+
+/// <summary>The table <c>webhook_subscriptions</c>. A subscription's events are bound in the transaction that makes it.</summary>
+internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOptions options, TimeProvider clock)
+{
+    private const string CountSql =
+        "select count(*) from pipeline.webhook_subscriptions where state <> 'removed' and id <> $1";
+
+    private const string SubscribeSql = """
+        insert into pipeline.webhook_subscriptions as s
+            (id, url, events, project_id, secret, state, lease_until, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, 'active', $6, $6, $6)
+        on conflict (id) do update
+            set url = excluded.url, events = excluded.events, project_id = excluded.project_id, secret = excluded.secret,
+                state = 'active', state_reason = null, updated_at = excluded.updated_at
+            where (s.url, s.events, s.project_id, s.secret, s.state)
+                is distinct from (excluded.url, excluded.events, excluded.project_id, excluded.secret, 'active')
+        """;
+
+    private const string RemoveSql = """
+        update pipeline.webhook_subscriptions
+        set state = 'removed', state_reason = null, secret = null, updated_at = $2
+        where id = $1 and state <> 'removed'
+        """;
+
+    /// <summary>Tells two secrets apart and gives neither away: they are random, and long.</summary>
+    public static string Fingerprint(string? secret) =>
+        $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret ?? "")))}";
+
+    /// <exception cref="BrokerAwayException">The events could not be bound. Worth a retry.</exception>
+    public async Task<Decision> SubscribeAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        SubscribeWebhook command,
+        CancellationToken cancellation
+    )
+    {
+        await WebhookBindings.LockAsync(connection, transaction, cancellation);
+        await using (var count = new NpgsqlCommand(CountSql, connection, transaction))
+        {
+            count.Parameters.AddWithValue(command.SubscriptionId);
+            if ((long)(await count.ExecuteScalarAsync(cancellation))! >= options.SubscriptionLimit)
+                return Decision.Rejected($"There are {options.SubscriptionLimit} subscriptions, as many as may be.");
+        }
+
+        string[] events = [.. (command.Events ?? []).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        await using var subscribe = new NpgsqlCommand(SubscribeSql, connection, transaction);
+        subscribe.Parameters.AddWithValue(command.SubscriptionId);
+        subscribe.Parameters.AddWithValue(command.Url);
+        subscribe.Parameters.AddWithValue(events);
+        subscribe.Parameters.AddWithValue(NpgsqlDbType.Uuid, (object?)command.ProjectId ?? DBNull.Value);
+        subscribe.Parameters.AddWithValue(command.Secret);
+        subscribe.Parameters.AddWithValue(clock.GetDatabaseNow());
+        if (await subscribe.ExecuteNonQueryAsync(cancellation) == 0)
+            return Decision.Unchanged("It is subscribed so already.");
+
+        await bindings.AddAsync(connection, transaction, events, command.ProjectId, cancellation);
+        return Decision.Applied();
+    }
+
+    public async Task<Decision> RemoveAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Guid subscriptionId,
+        CancellationToken cancellation
+    )
+    {
+        await using var remove = new NpgsqlCommand(RemoveSql, connection, transaction);
+        remove.Parameters.AddWithValue(subscriptionId);
+        remove.Parameters.AddWithValue(clock.GetDatabaseNow());
+        if (await remove.ExecuteNonQueryAsync(cancellation) == 0)
+            return Decision.Unchanged("There is no such subscription.");
+
+        await DeliveryLedger.BuryAsync(connection, transaction, subscriptionId, "It was unsubscribed.", cancellation);
+        return Decision.Applied();
+    }
+}

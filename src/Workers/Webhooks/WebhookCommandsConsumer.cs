@@ -1,0 +1,132 @@
+using MassTransit;
+using Npgsql;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Contracts.Webhooks;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Webhooks;
+
+/// <summary>The commands of operators, one transaction each: effect, receipt and event.</summary>
+internal sealed class WebhookCommandsConsumer(
+    WebhookDesk desk,
+    SubscriptionLedger subscriptions,
+    DeliveryLedger deliveries
+) : IConsumer<SubscribeWebhook>, IConsumer<UnsubscribeWebhook>, IConsumer<ReplayWebhook>, IConsumer<PingWebhook>
+{
+    public Task Consume(ConsumeContext<SubscribeWebhook> context)
+    {
+        var command = context.Message;
+        // A kept conflict is shown to people, so it has neither the secret nor the URL's query; hashes tell two apart.
+        var content = command with
+        {
+            Url = $"{command.Url?.Split('?')[0]}?{SubscriptionLedger.Fingerprint(command.Url)}",
+            Secret = SubscriptionLedger.Fingerprint(command.Secret),
+        };
+        return desk.EndAsync(
+            new WebhookCommand(command.CommandId, command.ProjectId, WireNames.ExchangeOf<SubscribeWebhook>())
+            {
+                Content = WireJson.Write(content),
+            },
+            WebhookRules.Refuse(command),
+            (connection, transaction) =>
+                subscriptions.SubscribeAsync(connection, transaction, command, context.CancellationToken),
+            context.CancellationToken
+        );
+    }
+
+    public Task Consume(ConsumeContext<UnsubscribeWebhook> context) =>
+        EndAsync(
+            context,
+            context.Message.CommandId,
+            (connection, transaction) =>
+                subscriptions.RemoveAsync(
+                    connection,
+                    transaction,
+                    context.Message.SubscriptionId,
+                    context.CancellationToken
+                )
+        );
+
+    public Task Consume(ConsumeContext<ReplayWebhook> context) =>
+        EndAsync(
+            context,
+            context.Message.CommandId,
+            (connection, transaction) =>
+                deliveries.ReplayAsync(connection, transaction, context.Message, context.CancellationToken)
+        );
+
+    public Task Consume(ConsumeContext<PingWebhook> context) =>
+        EndAsync(
+            context,
+            context.Message.CommandId,
+            (connection, transaction) =>
+                deliveries.PingAsync(connection, transaction, context.Message, context.CancellationToken)
+        );
+
+    private Task EndAsync<T>(
+        ConsumeContext<T> context,
+        Guid commandId,
+        Func<NpgsqlConnection, NpgsqlTransaction, Task<Decision>> decide
+    )
+        where T : class =>
+        desk.EndAsync(
+            new WebhookCommand(commandId, ProjectId: null, WireNames.ExchangeOf<T>())
+            {
+                Content = WireJson.Write(context.Message),
+            },
+            rule: null,
+            decide,
+            context.CancellationToken
+        );
+}
+
+/// <summary>Queue <c>webhook-commands</c>.</summary>
+internal sealed class WebhookCommandsConsumerDefinition : ConsumerDefinition<WebhookCommandsConsumer>
+{
+    public const string Queue = "webhook-commands";
+
+    public WebhookCommandsConsumerDefinition()
+    {
+        EndpointName = Queue;
+        ConcurrentMessageLimit = 1; // Of one sender in order, and the commands are few.
+    }
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<WebhookCommandsConsumer> consumerConfigurator,
+        IRegistrationContext context
+    ) => consumerConfigurator.UseMessageRetry(WebhookRetries.Configure);
+}
+
+/// <summary>Seconds, for what passes by itself: the database or the broker is away, or writers met.</summary>
+internal static class WebhookRetries
+{
+    private const int Retries = 8;
+
+    public static void Configure(IRetryConfigurator retry)
+    {
+        retry.Handle<BrokerAwayException>();
+        retry.Handle<ReceiptRaceException>();
+        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+        retry.Exponential(
+            Retries,
+            TimeSpan.FromMilliseconds(100),
+            TimeSpan.FromSeconds(10),
+            TimeSpan.FromMilliseconds(200)
+        );
+    }
+}
+
+/// <summary>How a command ends.</summary>
+/// <param name="Outcome">One of <see cref="Outcomes"/>.</param>
+/// <param name="Reason">For people; null where the outcome says it all.</param>
+internal sealed record Decision(string Outcome, string? Reason = null)
+{
+    public static Decision Applied(string? reason = null) => new(Outcomes.Applied, reason);
+
+    public static Decision Unchanged(string reason) => new(Outcomes.Unchanged, reason);
+
+    public static Decision Rejected(string reason) => new(Outcomes.Rejected, reason);
+}

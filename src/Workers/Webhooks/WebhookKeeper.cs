@@ -1,0 +1,117 @@
+using Npgsql;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Webhooks;
+
+/// <summary>Keeps webhooks within their bounds: bindings as the subscriptions want them, backlogs, old deliveries.</summary>
+internal sealed partial class WebhookKeeper(
+    NpgsqlDataSource source,
+    WebhookBindings bindings,
+    DeliveryTurns turns,
+    WebhookOptions options,
+    TimeProvider clock,
+    ILogger<WebhookKeeper> logger
+) : BackgroundService
+{
+    private const int DeleteLimit = 1_000;
+
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(30);
+
+    private const string OverfullSql = """
+        select subscription_id from pipeline.webhook_deliveries where state = 'pending'
+        group by subscription_id having count(*) > $1
+        """;
+
+    private const string ForgetSql = """
+        delete from pipeline.webhook_deliveries where id in (
+            select id from pipeline.webhook_deliveries where ended_at < $1 order by ended_at limit $2
+            for update skip locked)
+        """;
+
+    private const string ForgetSubscriptionsSql = """
+        delete from pipeline.webhook_subscriptions s where s.state = 'removed' and s.updated_at < $1
+            and not exists (select from pipeline.webhook_deliveries d where d.subscription_id = s.id)
+        """;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Every, clock);
+        try
+        {
+            do
+            {
+                await KeepAsync(stoppingToken);
+            } while (await timer.WaitForNextTickAsync(stoppingToken));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The process stops; another one keeps them.
+        }
+    }
+
+    internal async Task KeepAsync(CancellationToken stopping)
+    {
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(stopping);
+            await using (var transaction = await connection.BeginTransactionAsync(stopping))
+            {
+                await bindings.ReconcileAsync(connection, transaction, stopping);
+                await transaction.CommitAsync(stopping);
+            }
+
+            foreach (var subscription in await OverfullAsync(connection, stopping))
+            {
+                await using var transaction = await connection.BeginTransactionAsync(stopping);
+                var reason = $"More than {options.BacklogLimit} deliveries waited for it.";
+                await turns.DisableAsync(connection, transaction, subscription, reason, stopping);
+                await transaction.CommitAsync(stopping);
+                Overfull(subscription, options.BacklogLimit);
+            }
+
+            await ForgetAsync(connection, stopping);
+        }
+        catch (Exception e) when (e is BrokerAwayException || Transience.IsOutage(e) || Transience.IsContention(e))
+        {
+            KeepingWaits(e.Message);
+        }
+    }
+
+    private async Task<List<Guid>> OverfullAsync(NpgsqlConnection connection, CancellationToken stopping)
+    {
+        await using var command = new NpgsqlCommand(OverfullSql, connection);
+        command.Parameters.AddWithValue(options.BacklogLimit);
+        await using var row = await command.ExecuteReaderAsync(stopping);
+        var overfull = new List<Guid>();
+        while (await row.ReadAsync(stopping))
+            overfull.Add(row.GetGuid(0));
+        return overfull;
+    }
+
+    private async Task ForgetAsync(NpgsqlConnection connection, CancellationToken stopping)
+    {
+        var before = clock.GetUtcNow() - options.Retention;
+        int deleted;
+        do
+        {
+            await using var forget = new NpgsqlCommand(ForgetSql, connection);
+            forget.Parameters.AddWithValue(before);
+            forget.Parameters.AddWithValue(DeleteLimit);
+            deleted = await forget.ExecuteNonQueryAsync(stopping);
+        } while (deleted == DeleteLimit);
+
+        await using var rest = new NpgsqlCommand(ForgetSubscriptionsSql, connection);
+        rest.Parameters.AddWithValue(before);
+        await rest.ExecuteNonQueryAsync(stopping);
+    }
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "Subscription {SubscriptionId} is disabled: more than {Limit} deliveries waited for it"
+    )]
+    private partial void Overfull(Guid subscriptionId, int limit);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhooks' upkeep waits: {Error}")]
+    private partial void KeepingWaits(string error);
+}

@@ -1,0 +1,68 @@
+using MassTransit;
+using Microsoft.Extensions.Options;
+using Pipeline.Contracts.Webhooks;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+
+namespace Pipeline.Workers.Webhooks;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class WebhooksSlice
+{
+    /// <summary>Adds the queues <c>webhook-commands</c> and <c>webhook-events</c>. Needs Persistence and Messaging.</summary>
+    public static void AddWebhooks(this IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        bus.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateOnStart();
+        bus.AddSingleton<IValidateOptions<WebhookOptions>, WebhookOptions>();
+        bus.AddSingleton(provider => provider.GetRequiredService<IOptions<WebhookOptions>>().Value);
+        bus.AddSingleton<EventBinder>();
+        bus.AddSingleton<WebhookBindings>();
+        bus.AddSingleton<SubscriptionLedger>();
+        bus.AddSingleton<DeliveryLedger>();
+        bus.AddSingleton<DeliveryTurns>();
+        bus.AddSingleton<WebhookSender>();
+        bus.AddSingleton<WebhookDesk>();
+        bus.AddSingleton<WebhookMetrics>();
+        bus.AddSingleton<WebhookKeeper>();
+        bus.AddHostedService(provider => provider.GetRequiredService<WebhookKeeper>());
+        bus.AddHostedService<WebhookDispatcher>();
+
+        Type[] commands =
+        [
+            typeof(SubscribeWebhook),
+            typeof(UnsubscribeWebhook),
+            typeof(ReplayWebhook),
+            typeof(PingWebhook),
+        ];
+        bus.AddSingleton(
+            new WorkQueue(WebhookCommandsConsumerDefinition.Queue, [.. commands.Select(WireNames.ExchangeOf)])
+        );
+        bus.AddConsumer<WebhookCommandsConsumer, WebhookCommandsConsumerDefinition>();
+
+        // Bound to events by subscriptions; see WebhookBindings.
+        bus.AddSingleton(new WorkQueue(WebhookEventConsumer.Queue));
+        foreach (var type in EventTopology.Events)
+            bus.AddConsumer(
+                typeof(WebhookEventConsumer<>).MakeGenericType(type),
+                typeof(WebhookEventConsumerDefinition<>).MakeGenericType(type)
+            );
+    }
+}
+
+/// <summary>Queue <c>webhook-events</c>, one consumer for each type of event.</summary>
+internal sealed class WebhookEventConsumerDefinition<T> : ConsumerDefinition<WebhookEventConsumer<T>>
+    where T : class
+{
+    public WebhookEventConsumerDefinition() => EndpointName = WebhookEventConsumer.Queue;
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<WebhookEventConsumer<T>> consumerConfigurator,
+        IRegistrationContext context
+    )
+    {
+        endpointConfigurator.PrefetchCount = WebhookEventConsumer.Prefetch;
+        endpointConfigurator.ConcurrentMessageLimit = 1;
+        consumerConfigurator.UseMessageRetry(WebhookRetries.Configure);
+    }
+}
