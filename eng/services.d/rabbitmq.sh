@@ -66,7 +66,8 @@ CONF
     rabbitmq_user publisher "$secret_publisher" && printf ,
     # The tag lets it use the management API, as examples/bash does, and look at the queues; its permissions hold there too.
     rabbitmq_user client "$secret_client" '"management"'
-    printf '],"permissions":%s}\n' "$(<"$root/eng/docker/rabbitmq/permissions.json")"
+    printf '],"permissions":%s,"policies":%s}\n' \
+      "$(<"$root/eng/docker/rabbitmq/permissions.json")" "$(<"$root/eng/docker/rabbitmq/policies.json")"
   } >"$folder/definitions.json"
 }
 

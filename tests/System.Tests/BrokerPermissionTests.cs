@@ -3,9 +3,8 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.RegularExpressions;
-using Pipeline.Contracts;
 using Pipeline.SystemTests.Harness;
-using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
 using Shouldly;
@@ -171,34 +170,24 @@ public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper
         (await closed.Task.WaitAsync(CloseLimit)).ShouldBe((ushort)403, $"{verb} {what}: ACCESS_REFUSED");
     }
 
-    /// <summary>Commands whose section in docs/messages.md does not call them internal or operators'.</summary>
+    /// <summary>Commands but those whose section in docs/messages.md is for operators.</summary>
     private static string[] PublicCommands()
     {
         var page = File.ReadAllText(Path.Combine(Repository.Root, "docs/messages.md"));
-        var internals = InternalSection().Matches(page).Select(x => x.Groups["name"].Value).ToArray();
-        internals.ShouldContain(x => x == "render-image");
-        return
-        [
-            .. Messages(isEvent: false)
-                .Where(x => page.Contains($"\n## {x}\n", StringComparison.Ordinal))
-                .Except(internals, StringComparer.Ordinal),
-        ];
+        var operators = OperatorSection().Matches(page).Select(x => x.Groups["name"].Value);
+        var commands = MessageCatalog.All.Where(x => x.IsCommand).Select(x => x.Name);
+        return [.. commands.Except(operators, StringComparer.Ordinal)];
     }
 
-    private static string[] Events() => [.. Messages(isEvent: true)];
-
-    private static IEnumerable<string> Messages(bool isEvent) =>
-        typeof(ILaneCommand)
-            .Assembly.GetExportedTypes()
-            .Where(x => x is { IsClass: true, IsAbstract: false } && x.GetProperty("At") is not null == isEvent)
-            .Select(WireNames.ExchangeOf);
+    private static string[] Events() =>
+        [.. MessageCatalog.All.Where(x => x.Kind == MessageKind.Event).Select(x => x.Name)];
 
     [GeneratedRegex(
-        "\n## (?<name>[a-z-]+)\n\n(Internal|For operators)",
+        "\n## (?<name>[a-z-]+)\n\nFor operators",
         RegexOptions.ExplicitCapture,
         matchTimeoutMilliseconds: 1000
     )]
-    private static partial Regex InternalSection();
+    private static partial Regex OperatorSection();
 
     private sealed class Silent(IChannel channel) : AsyncDefaultBasicConsumer(channel);
 }

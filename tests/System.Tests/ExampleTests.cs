@@ -128,13 +128,15 @@ public sealed class ExampleTests(ExamplePipeline pipeline, ITestOutputHelper out
     }
 }
 
-/// <summary>One worker, one publisher, and a login with a foreign service's rights.</summary>
+/// <summary>A worker, a publisher and a foreign service, each with the rights of its RabbitMQ user and no more.</summary>
 public sealed class ExamplePipeline : Stack
 {
     private PublisherProcess? _publisher;
 
     internal IReadOnlyDictionary<string, string> ClientSettings { get; private set; } =
         new Dictionary<string, string>(StringComparer.Ordinal);
+
+    protected override Task<Uri> WorkersLoginAsync() => CreateUserAsync("workers");
 
     public override async Task InitializeAsync()
     {
@@ -144,7 +146,7 @@ public sealed class ExamplePipeline : Stack
         _publisher = await PublisherProcess.ServeAsync(
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
-                ["Publisher__RabbitMq"] = Broker.ToString(),
+                ["Publisher__RabbitMq"] = (await CreateUserAsync("publisher")).ToString(),
                 ["ConnectionStrings__Status"] = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Status"))
                 {
                     Database = database,

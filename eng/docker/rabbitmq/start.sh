@@ -13,7 +13,8 @@ cat >"$definitions" <<JSON
     { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] },
     { "name": "client", "password": "$RABBITMQ_CLIENT_PASSWORD", "tags": ["management"] }
   ],
-  "permissions": $(cat /pipeline/permissions.json)
+  "permissions": $(cat /pipeline/permissions.json),
+  "policies": $(cat /pipeline/policies.json)
 }
 JSON
 chown rabbitmq "$definitions"

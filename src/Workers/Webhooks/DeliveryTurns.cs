@@ -18,8 +18,8 @@ internal sealed record DueDelivery(
 );
 
 /// <summary>
-/// Turns: for a while one worker alone delivers to a subscription, so that its events go out one after the other. The turn
-/// of a worker that dies ends by itself.
+/// Turns: for a while one worker alone delivers to a subscription, so that its events go out one after the other. The
+/// turn of a worker that dies ends by itself.
 /// </summary>
 internal sealed class DeliveryTurns(NpgsqlDataSource source, WebhookOptions options, TimeProvider clock)
 {

@@ -4,8 +4,8 @@ namespace Pipeline.Workers.Webhooks;
 
 /// <summary>Delivers what is due: several subscriptions at once, to each one event after the other.</summary>
 /// <remarks>
-/// Runs in every process. A delivery whose worker dies between the receiver's answer and the row is made again, under the
-/// same <c>webhook-id</c>: at least once.
+/// Runs in every process. A delivery whose worker dies between the receiver's answer and the row is made again, under
+/// the same <c>webhook-id</c>: at least once.
 /// </remarks>
 internal sealed partial class WebhookDispatcher(
     DeliveryTurns turns,

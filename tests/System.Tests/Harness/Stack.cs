@@ -24,6 +24,9 @@ public class Stack : IAsyncLifetime
     /// <summary>Extra settings of the workers, before the first one starts.</summary>
     protected virtual IEnumerable<(string Name, string Value)> WorkerSettings => [];
 
+    /// <summary>The broker with the workers' login; one that may do anything, unless a test is about logins.</summary>
+    protected virtual Task<Uri> WorkersLoginAsync() => Task.FromResult(Broker);
+
     public static string Required(string variable) =>
         Environment.GetEnvironmentVariable(variable)
         ?? throw new InvalidOperationException(
@@ -50,7 +53,7 @@ public class Stack : IAsyncLifetime
         connection.Remove("Maximum Pool Size");
         Settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["ConnectionStrings__RabbitMq"] = Broker.ToString(),
+            ["ConnectionStrings__RabbitMq"] = (await WorkersLoginAsync()).ToString(),
             ["ConnectionStrings__Postgres"] = connection.ConnectionString,
         }
             .Concat(WorkerSettings.Select(x => KeyValuePair.Create(x.Name, x.Value)))
