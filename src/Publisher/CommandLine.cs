@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Pipeline.Publisher.Cataloguing;
+using Pipeline.Publisher.DeadLetters;
 using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
@@ -87,6 +88,7 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             RebuildVerbs.BuildList(verbs),
             RebuildVerbs.BuildCancel(verbs),
             WebhooksVerb.Build(verbs),
+            DeadLettersVerb.Build(verbs),
             PlayVerb.Build(verbs),
             DescriptionVerbs.BuildAsyncApi(verbs),
             DescriptionVerbs.BuildSchema(verbs),

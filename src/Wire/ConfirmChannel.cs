@@ -74,14 +74,16 @@ internal sealed class ConfirmChannel : IAsyncDisposable
         _pending[sequence] = pending;
         try
         {
-            var properties = new BasicProperties
-            {
-                MessageId = pending.MessageId,
-                Type = message.Exchange,
-                ContentType = message.ContentType,
-                DeliveryMode = DeliveryModes.Persistent,
-                Headers = message.Headers?.ToDictionary(StringComparer.Ordinal),
-            };
+            var properties =
+                message.Properties
+                ?? new BasicProperties
+                {
+                    MessageId = pending.MessageId,
+                    Type = message.Exchange,
+                    ContentType = message.ContentType,
+                    DeliveryMode = DeliveryModes.Persistent,
+                    Headers = message.Headers?.ToDictionary(StringComparer.Ordinal),
+                };
             var write = _channel.BasicPublishAsync(
                 message.Exchange,
                 message.RoutingKey,
@@ -208,7 +210,9 @@ internal sealed class ConfirmChannel : IAsyncDisposable
     {
         public WireMessage Message { get; } = message;
 
-        public string MessageId { get; } = message.MessageId.ToString("D");
+        /// <summary>As it stands in the properties; null for a message that was received without one.</summary>
+        public string? MessageId { get; } =
+            message.Properties is { } given ? given.MessageId : message.MessageId.ToString("D");
 
         public string? Returned { get; set; }
 

@@ -1,4 +1,5 @@
 using Pipeline.Contracts;
+using RabbitMQ.Client;
 
 namespace Pipeline.Wire;
 
@@ -21,6 +22,12 @@ public sealed record WireMessage(
 
     /// <summary>AMQP headers; null for none.</summary>
     public IReadOnlyDictionary<string, object?>? Headers { get; init; }
+
+    /// <summary>
+    /// Properties and headers to send as they are, for a message that was received and goes on; null for this program's
+    /// own, whose properties follow from the rest.
+    /// </summary>
+    public BasicProperties? Properties { get; init; }
 
     /// <summary>A lane command under its own id and its project's routing key.</summary>
     public static WireMessage Command<T>(T command)

@@ -30,4 +30,11 @@ public static class WireNames
 
     /// <summary>MassTransit's name for a queue's messages that no consumer wanted.</summary>
     public static string SkippedQueue(string queue) => queue + "_skipped";
+
+    /// <summary>Where people put a queue's dead letters aside.</summary>
+    public static string ParkedQueue(string queue) => queue + "_parked";
+
+    /// <summary>The three queues beside a queue that hold its dead letters.</summary>
+    public static string[] DeadLetterQueues(string queue) =>
+        [ErrorQueue(queue), SkippedQueue(queue), ParkedQueue(queue)];
 }

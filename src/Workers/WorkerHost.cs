@@ -1,4 +1,5 @@
 using Pipeline.Workers.Cataloguing;
+using Pipeline.Workers.Auditing;
 using Pipeline.Workers.Cdn;
 using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;
@@ -63,6 +64,7 @@ internal static class WorkerHost
                 bus.AddReconciling(configuration);
                 bus.AddCataloguing(configuration);
                 bus.AddWebhooks(configuration);
+                bus.AddAuditing();
             }
         );
 

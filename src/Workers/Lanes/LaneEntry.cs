@@ -43,6 +43,16 @@ internal sealed class LaneEntry
     /// <summary>How often the broker has delivered it before without an answer.</summary>
     public int Redeliveries { get; init; }
 
+    /// <summary>
+    /// The place in the project's order that the command got when it failed; null for one that is decided for the first
+    /// time, which is newer than everything before it.
+    /// </summary>
+    public long? Place { get; private set; }
+
+    /// <summary>True where another command of the project, decided at that place, is newer than this one.</summary>
+    /// <param name="place">Null for one that was decided for the first time in this batch.</param>
+    public bool IsOlderThan(long? place) => Place is { } mine && (place is not { } other || other > mine);
+
     /// <summary>Set by the handler, or by the lane where there is nothing to handle.</summary>
     public LaneReceipt? Decision { get; private set; }
 
@@ -109,6 +119,9 @@ internal sealed class LaneEntry
     /// <summary>The command had been decided before: the same answer again.</summary>
     public void Recall(LaneReceipt earlier) => Decision = earlier with { Entry = this, IsNew = false };
 
+    /// <summary>The command has failed before, at this place, and a person has replayed it.</summary>
+    public void Reopen(long place) => Place = place;
+
     /// <summary>Forgets a decision whose transaction was rolled back.</summary>
-    public void Forget() => Decision = null;
+    public void Forget() => (Decision, Place) = (null, null);
 }

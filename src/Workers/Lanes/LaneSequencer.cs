@@ -35,7 +35,7 @@ internal sealed class LaneSequencer(
         get
         {
             lock (_lock)
-                return _open.Count > 0 && !_working;
+                return _open.Count > 0 && !_working && _announced.IsCompleted;
         }
     }
 
@@ -143,7 +143,13 @@ internal sealed class LaneSequencer(
         {
             await announcer.AnnounceAsync(lane, batch.Select(x => x.Entry!.Decision!), _given.Token);
             foreach (var ticket in batch)
+            {
                 ticket.Answer();
+                // MassTransit moves dead letters in racing tasks; one after the other they keep the lane's order, in
+                // which they are replayed.
+                if (ticket.IsDeadLetter)
+                    await ticket.Left.WaitAsync(_given.Token);
+            }
         }
         catch (OperationCanceledException) when (_given.IsCancellationRequested)
         {

@@ -6,6 +6,7 @@ namespace Pipeline.Workers.Lanes;
 internal sealed class LaneTicket(ulong tag, LaneSequencer sequencer)
 {
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isSettled;
 
     /// <summary>The command; null until it was read, and for ever where it cannot be.</summary>
@@ -27,12 +28,19 @@ internal sealed class LaneTicket(ulong tag, LaneSequencer sequencer)
     /// <summary>True once a command was given in or the place was given up.</summary>
     public bool IsSettled => Volatile.Read(ref _isSettled) == 1;
 
+    /// <summary>True for an answered message that goes to the dead letters: it failed, or it cannot be read.</summary>
+    public bool IsDeadLetter => Entry is { Command: null } or { Decision.Outcome: Outcomes.Failed };
+
+    /// <summary>Ends when the message has been dealt with: acknowledged, or moved to the dead letters.</summary>
+    public Task Left => _left.Task;
+
     /// <summary>Lets the lane go on behind this place, whatever became of the message.</summary>
     public void Leave()
     {
         if (Interlocked.Exchange(ref _isSettled, 1) == 0)
             sequencer.Settle(tag, ticket: null);
         sequencer.Close(this);
+        _left.TrySetResult();
     }
 
     public void Answer()

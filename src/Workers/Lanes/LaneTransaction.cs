@@ -12,12 +12,19 @@ internal sealed class LaneTransaction(NpgsqlConnection connection, NpgsqlTransac
     private readonly Dictionary<Guid, DateTimeOffset?> _tombstones = [];
     private readonly HashSet<Guid> _changed = [];
     private readonly List<NpgsqlBatchCommand> _writes = [];
+    private readonly List<LaneEntry> _decided = [];
 
     /// <summary>The time of the batch, UTC, to the microsecond that PostgreSQL keeps.</summary>
     public DateTimeOffset Now { get; } = now;
 
     /// <summary>Projects that were written to, with their new versions.</summary>
     public IEnumerable<(Guid ProjectId, long Version)> Changed => _changed.Select(x => (x, _versions[x]));
+
+    /// <summary>What handlers have decided so far; their receipts are not written yet.</summary>
+    public IReadOnlyList<LaneEntry> DecidedBefore => _decided;
+
+    /// <summary>Takes note of a run that its handler has decided.</summary>
+    public void Decided(IEnumerable<LaneEntry> run) => _decided.AddRange(run);
 
     /// <summary>Takes note of a project whose row is locked.</summary>
     public void Locked(Guid projectId, long version, DateTimeOffset? deletedAt)

@@ -30,16 +30,17 @@ internal sealed class LaneWriter(
         """;
 
     private const string ReceiptsSql = """
-        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at
+        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at, place
         from pipeline.receipts where command_id = any($1)
         """;
 
-    // A failure that a person replayed is decided anew; every other receipt stands.
+    // A failure that a person replayed is decided anew, at the place that it has; every other receipt stands.
     private const string WriteReceiptsSql = """
         insert into pipeline.receipts as r
             (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
         select c, p, n, h, o, e, v, y, a::json, $10
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as x (c, p, n, h, o, e, v, y, a)
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality as x (c, p, n, h, o, e, v, y, a, k)
+        order by k
         on conflict (command_id) do update
             set outcome = excluded.outcome, reason = excluded.reason, project_version = excluded.project_version,
                 replays = excluded.replays, announcements = excluded.announcements, at = excluded.at
@@ -75,7 +76,8 @@ internal sealed class LaneWriter(
         {
             await _handlers[run[0].Command!.GetType()].ApplyAsync(transaction, run, cancellation);
             foreach (var entry in run)
-                known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays);
+                known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
+            transaction.Decided(run);
         }
 
         WriteReceipts(transaction, batch);
@@ -156,7 +158,12 @@ internal sealed class LaneWriter(
                 reader.GetFieldValue<DateTimeOffset>(7),
                 Announcement.Read(reader.GetString(6))
             );
-            known[commandId] = new Known(reader.GetFieldValue<byte[]>(1), receipt, reader.GetInt32(5));
+            known[commandId] = new Known(
+                reader.GetFieldValue<byte[]>(1),
+                receipt,
+                reader.GetInt32(5),
+                reader.GetInt64(8)
+            );
         }
 
         return known;
@@ -187,6 +194,8 @@ internal sealed class LaneWriter(
                 Refuse(transaction, entry, refusal, known);
             else
             {
+                if (earlier?.Place is { } place)
+                    entry.Reopen(place);
                 run.Add(entry);
                 running.Add(entry.CommandId);
             }
@@ -204,7 +213,7 @@ internal sealed class LaneWriter(
     )
     {
         entry.Reject(refusal, transaction.Now);
-        known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays);
+        known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
     }
 
     private static void Repeat(LaneTransaction transaction, LaneEntry entry, Known earlier)
@@ -268,7 +277,7 @@ internal sealed class LaneWriter(
         );
     }
 
-    private sealed record Known(byte[] RequestHash, LaneReceipt Receipt, int Replays)
+    private sealed record Known(byte[] RequestHash, LaneReceipt Receipt, int Replays, long? Place)
     {
         /// <summary>A failure is decided anew once a person has replayed its message; nothing else ever is.</summary>
         public bool IsOpenTo(LaneEntry entry) =>

@@ -1,4 +1,6 @@
+using Npgsql;
 using Pipeline.Contracts;
+using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
 
@@ -41,8 +43,15 @@ internal static class LanesRoom
         await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
         var commands = services.GetServices<ILaneHandler>().Select(x => x.CommandType).ToArray();
         await LaneTopology.DeclareAsync(channel, options.Count, commands, cancellation);
-        foreach (var queue in services.GetServices<WorkQueue>())
+        var queues = services.GetServices<WorkQueue>().ToArray();
+        foreach (var queue in queues)
             await QueueTopology.DeclareAsync(channel, queue, cancellation);
+        await services
+            .GetRequiredService<NpgsqlDataSource>()
+            .RecordQueuesAsync(
+                [.. Enumerable.Range(0, options.Count).Select(WireNames.LaneQueue), .. queues.Select(x => x.Name)],
+                cancellation
+            );
         await EventTopology.DeclareAsync(channel, EventTopology.Events, cancellation);
     }
 }

@@ -20,6 +20,11 @@ internal static class QueueTopology
     // A message whose worker dies this often is no bad luck; the broker moves it to the dead letters.
     private const int WorkQueueDeliveryLimit = 20;
 
+    // A person who looks into the dead letters takes them out and puts them back, which counts as a delivery. From
+    // RabbitMQ 4.0 on a queue without a limit of its own has one of 20, past which a message without a dead-letter
+    // exchange is dropped. This one is never reached.
+    private const int DeadLetterDeliveryLimit = 1_000_000_000;
+
     /// <summary>Arguments of a quorum queue whose hopeless messages go to its <c>_error</c> queue.</summary>
     /// <param name="queue">Its name.</param>
     /// <param name="deliveryLimit">Deliveries without an answer.</param>
@@ -36,12 +41,12 @@ internal static class QueueTopology
     public static void ConfigureDeadLetters(IRabbitMqQueueConfigurator queue)
     {
         queue.SetQueueArgument("x-single-active-consumer", value: null);
-        queue.SetQueueArgument("x-delivery-limit", value: null);
+        queue.SetQueueArgument("x-delivery-limit", DeadLetterDeliveryLimit);
         queue.SetQueueArgument("x-dead-letter-exchange", value: null);
     }
 
     /// <summary>
-    /// Declares a queue with its two dead-letter queues, so that they are there before the first message needs them.
+    /// Declares a queue with its dead-letter queues, so that they are there before the first message needs them.
     /// </summary>
     public static async Task DeclareAsync(
         IChannel channel,
@@ -50,9 +55,13 @@ internal static class QueueTopology
         CancellationToken cancellation
     )
     {
-        var deadLetters = new Dictionary<string, object?>(StringComparer.Ordinal) { ["x-queue-type"] = "quorum" };
-        await DeclareOneAsync(channel, WireNames.ErrorQueue(queue), deadLetters, cancellation);
-        await DeclareOneAsync(channel, WireNames.SkippedQueue(queue), deadLetters, cancellation);
+        var deadLetters = new Dictionary<string, object?>(StringComparer.Ordinal)
+        {
+            ["x-queue-type"] = "quorum",
+            ["x-delivery-limit"] = DeadLetterDeliveryLimit,
+        };
+        foreach (var name in WireNames.DeadLetterQueues(queue))
+            await DeclareOneAsync(channel, name, deadLetters, cancellation);
         await DeclareOneAsync(channel, queue, arguments, cancellation);
     }
 

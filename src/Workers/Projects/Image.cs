@@ -59,6 +59,8 @@ internal sealed class Image
 
     /// <summary>Since when the bytes are being purged; from then on nothing brings the picture back.</summary>
     public DateTimeOffset? PurgeStartedAt { get; set; }
+    /// <summary>The place of the picture's save in its project's order; see <see cref="Receipt.Place"/>.</summary>
+    public long Place { get; init; }
 }
 
 internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
@@ -89,5 +91,6 @@ internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
         image.Property(x => x.DeletedAt).HasColumnName("deleted_at");
         image.Property(x => x.DeletionId).HasColumnName("deletion_id");
         image.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
+        image.Property(x => x.Place).HasColumnName("place").HasDefaultValueSql("nextval('pipeline.places')");
     }
 }

@@ -5,6 +5,7 @@ using Pipeline.Workers.Lanes;
 namespace Pipeline.Workers.Projects;
 
 /// <summary>What the lane's commands need to know of a picture.</summary>
+/// <remarks><c>Place</c> is null for a picture that is saved for the first time in the batch at hand.</remarks>
 internal sealed record ImageState(
     Guid Id,
     Guid ProjectId,
@@ -17,13 +18,14 @@ internal sealed record ImageState(
     bool IsStored,
     bool IsPlaced,
     long ProjectVersion,
-    DateTimeOffset? DeletedAt
+    DateTimeOffset? DeletedAt,
+    long? Place
 )
 {
     /// <summary>For a select list or a <c>returning</c>; <see cref="Read"/> reads them.</summary>
     public const string Columns =
         "id, project_id, scene_id, scene_index, slot, version, object_key, sha256, object_seen, placed, project_version, "
-        + "deleted_at";
+        + "deleted_at, place";
 
     /// <summary>Where a query's further columns begin.</summary>
     public const int ColumnCount = 12;
@@ -41,7 +43,8 @@ internal sealed record ImageState(
             row.GetBoolean(8),
             row.GetBoolean(9),
             row.GetInt64(10),
-            row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11)
+            row.IsDBNull(11) ? null : row.GetFieldValue<DateTimeOffset>(11),
+            row.GetInt64(12)
         );
 
     /// <returns><c>scene</c>, <c>object</c>, <c>scene and object</c>, or null where nothing is missing.</returns>

@@ -8,12 +8,14 @@ namespace Pipeline.Workers.Saving;
 /// <param name="IsKnown">The wanted object has been seen in the store.</param>
 /// <param name="IsPurged">The wanted key was purged: it is never used again.</param>
 /// <param name="AwaitedKey">Of the replacement whose object is not there yet.</param>
+/// <param name="AwaitedPlace">The place of that replacement in the project's order.</param>
 /// <param name="IsSceneThere">The picture's scene exists, or none is wanted.</param>
 internal sealed record PictureStanding(
     ImageState? Image,
     bool IsKnown,
     bool IsPurged,
     string? AwaitedKey,
+    long? AwaitedPlace,
     bool IsSceneThere
 )
 {
@@ -23,6 +25,7 @@ internal sealed record PictureStanding(
         select exists (select from pipeline.catalog_objects where key = $2),
                exists (select from pipeline.purged_objects where key = $2),
                (select object_key from pipeline.image_replacements where image_id = $1),
+               (select place from pipeline.image_replacements where image_id = $1),
                exists (select from pipeline.images i
                        where i.id = $1 and (i.scene_id is null and i.scene_index is null or exists (
                            select from pipeline.scenes s
@@ -46,7 +49,8 @@ internal sealed record PictureStanding(
             row.GetBoolean(0),
             row.GetBoolean(1),
             row.IsDBNull(2) ? null : row.GetString(2),
-            row.GetBoolean(3)
+            row.IsDBNull(3) ? null : row.GetInt64(3),
+            row.GetBoolean(4)
         );
     }
 }

@@ -51,6 +51,11 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
             entry.Supersede($"The picture was deleted at {deletedAt:O}.", transaction.Now);
             Orphan(transaction, entry, command, TimeSpan.Zero);
         }
+        else if (IsOvertaken(entry, standing, image))
+        {
+            entry.Supersede("The picture has been given other bytes since.", transaction.Now);
+            Orphan(transaction, entry, command, retention.Orphaned);
+        }
         else if (standing.IsPurged)
             entry.Reject(PurgedReason, transaction.Now);
         else if (image.Sha256 == command.Sha256)
@@ -70,6 +75,10 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
     /// <summary>Why a key is refused that was purged once: a late delete could still be on its way to it.</summary>
     public const string PurgedReason =
         "objectKey: was purged and is never used again; put the bytes under the next copy's key, or import them.";
+
+    /// <summary>Only a command that failed and was replayed can come after a newer one.</summary>
+    private static bool IsOvertaken(LaneEntry entry, PictureStanding standing, ImageState image) =>
+        entry.IsOlderThan(image.Place) || standing.AwaitedPlace is { } awaited && entry.IsOlderThan(awaited);
 
     private static void Miss(LaneTransaction transaction, LaneEntry entry)
     {

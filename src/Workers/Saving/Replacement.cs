@@ -1,3 +1,5 @@
+using Npgsql;
+using NpgsqlTypes;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Workers.Lanes;
@@ -17,20 +19,25 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
     private const string AwaitSql = """
         insert into pipeline.image_replacements
             (image_id, project_id, command_id, object_key, sha256, content_type, byte_length, width, height,
-             object_check_at, requested_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+             object_check_at, requested_at, place)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, coalesce($11, nextval('pipeline.places')))
         on conflict (image_id) do update
             set command_id = excluded.command_id, object_key = excluded.object_key, sha256 = excluded.sha256,
                 content_type = excluded.content_type, byte_length = excluded.byte_length, width = excluded.width,
                 height = excluded.height, object_checks = 0, object_check_at = excluded.object_check_at,
-                requested_at = excluded.requested_at
+                requested_at = excluded.requested_at, place = excluded.place
         """;
 
+    // Bytes that were awaited have the place of the command that wished for them.
     private const string UpdateSql = """
         update pipeline.images
         set version = $2, object_key = $3, sha256 = $4, content_type = $5, byte_length = $6, width = $7, height = $8,
             object_seen = $9, object_checks = 0, object_check_at = case when $9 then null else $12::timestamptz end,
-            placed = $10, project_version = $11, updated_at = $12
+            placed = $10, project_version = $11, updated_at = $12,
+            place = coalesce(
+                $13,
+                (select place from pipeline.image_replacements r where r.image_id = $1 and r.object_key = $3),
+                nextval('pipeline.places'))
         where id = $1
         """;
 
@@ -47,7 +54,8 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
             picture.ByteLength,
             picture.Width,
             picture.Height,
-            transaction.Now
+            transaction.Now,
+            PlaceOf(entry)
         );
 
     /// <summary>Writes the next version; the earlier object's purge begins with the same commit.</summary>
@@ -76,12 +84,16 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
             next.IsStored,
             next.IsPlaced,
             next.ProjectVersion,
-            transaction.Now
+            transaction.Now,
+            PlaceOf(entry)
         );
         transaction.Write(ForgetSql, next.Id);
         DeletionQueue.AddObject(transaction, entry, next.Id, Image.ObjectKey, retention.Replaced);
         return next;
     }
+
+    private static NpgsqlParameter PlaceOf(LaneEntry entry) =>
+        new() { Value = (object?)entry.Place ?? DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint };
 
     public void Decide(LaneTransaction transaction, LaneEntry entry, ImageState now) =>
         entry.Decide(

@@ -20,10 +20,11 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
     private const string InsertSql = """
         insert into pipeline.images
             (id, project_id, scene_id, scene_index, slot, version, object_key, sha256, content_type, byte_length,
-             width, height, object_seen, object_check_at, placed, project_version, saved_at, updated_at)
-        select i, p, s, x, t, 1, k, h, c, b, w, g, o, case when o then null else $16::timestamptz end, l, v, $16, $16
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::bigint[], $15::bigint[])
-            as u (i, p, s, x, t, k, h, c, b, w, g, o, l, v, n)
+             width, height, object_seen, object_check_at, placed, project_version, saved_at, updated_at, place)
+        select i, p, s, x, t, 1, k, h, c, b, w, g, o, case when o then null else $16::timestamptz end, l, v, $16, $16,
+            coalesce(e, nextval('pipeline.places'))
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::bigint[], $15::bigint[], $17::bigint[])
+            as u (i, p, s, x, t, k, h, c, b, w, g, o, l, v, n, e)
         order by n
         """;
 
@@ -62,6 +63,7 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
                 (reader.GetBoolean(1) ? purged : objects).Add(reader.GetString(0));
         }
 
+        var overtaken = await SlotOrder.OvertakenAsync(transaction, run, scenes, cancellation);
         var added = new List<(SaveImage Command, ImageState Image)>();
         for (var i = 0; i < run.Count; i++)
         {
@@ -71,6 +73,17 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
                 Meet(transaction, run[i], commands[i], image, scenes[i]);
             else if (purged.Contains(commands[i].ObjectKey))
                 run[i].Reject(ReplaceImageHandler.PurgedReason, transaction.Now);
+            else if (overtaken.Contains(i) || added.Exists(x => SlotOrder.Overtakes(x.Image, run[i], scenes[i])))
+            {
+                run[i].Supersede("A newer picture has been saved in its scene and slot.", transaction.Now);
+                DeletionQueue.AddObject(
+                    transaction,
+                    run[i],
+                    commands[i].ImageId,
+                    commands[i].ObjectKey,
+                    retention.Orphaned
+                );
+            }
             else
             {
                 image = Add(transaction, run[i], commands[i], scenes[i], objects.Contains(commands[i].ObjectKey));
@@ -106,7 +119,8 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             isStored,
             IsPlaced: isStored && scene.IsThere,
             transaction.NextVersion(command.ProjectId),
-            DeletedAt: null
+            DeletedAt: null,
+            entry.Place
         );
         var missing = ImageState.Missing(scene.IsThere, isStored);
         entry.Decide(
@@ -132,6 +146,11 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             entry.Reject("imageId: belongs to another project.", transaction.Now);
         else if (image.DeletedAt is { } deletedAt)
             Supersede(transaction, entry, command, $"The picture was deleted at {deletedAt:O}.");
+        else if (!IsSame(command, image, scene) && entry.IsOlderThan(image.Place))
+        {
+            entry.Supersede("The picture has been saved otherwise since.", transaction.Now);
+            DeletionQueue.AddObject(transaction, entry, image.Id, command.ObjectKey, retention.Orphaned);
+        }
         else if (image.ObjectKey != command.ObjectKey)
         {
             entry.Reject("imageId: is saved with other bytes; replace the picture instead.", transaction.Now);
@@ -158,6 +177,9 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
         DeletionQueue.AddObject(transaction, entry, command.ImageId, command.ObjectKey, TimeSpan.Zero);
     }
 
+    private static bool IsSame(SaveImage command, ImageState image, SceneLookup scene) =>
+        image.ObjectKey == command.ObjectKey && image.Slot == command.Slot && scene.IsSceneOf(image);
+
     private static string? Sentence(string? missing, string? disagreement)
     {
         var waits = missing is null ? null : $"Kept out of sight until there is the {missing}.";
@@ -182,7 +204,8 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             added.Select(x => x.Image.IsPlaced).ToArray(),
             added.Select(x => x.Image.ProjectVersion).ToArray(),
             Enumerable.Range(0, added.Count).Select(x => (long)x).ToArray(),
-            transaction.Now
+            transaction.Now,
+            added.Select(x => x.Image.Place).ToArray()
         );
 
     private static NpgsqlParameter Texts(IEnumerable<string?> values) =>

@@ -10,6 +10,12 @@ namespace Pipeline.Workers.Storyboards;
 /// <summary>Sets a project's storyboard, places the pictures that waited for a scene, and hides those whose scene went.</summary>
 internal sealed class DefineScenesHandler : LaneHandler<DefineScenes>
 {
+    private const string NewerSql = """
+        select exists (
+            select from pipeline.receipts
+            where project_id = $1 and command = 'define-scenes' and outcome in ('applied', 'unchanged') and place > $2)
+        """;
+
     private const string ScenesSql = "select scene_id, index, prompt from pipeline.scenes where project_id = $1";
 
     private const string DeleteSql = "delete from pipeline.scenes where project_id = $1";
@@ -47,10 +53,37 @@ internal sealed class DefineScenesHandler : LaneHandler<DefineScenes>
     )
     {
         foreach (var entry in run)
-            await ApplyAsync(transaction, entry, entry.As<DefineScenes>(), cancellation);
+        {
+            var before = transaction.DecidedBefore.Concat(run.TakeWhile(x => x != entry));
+            if (await IsOvertakenAsync(transaction, entry, before, cancellation))
+                entry.Supersede("A newer storyboard has been set.", transaction.Now);
+            else
+                await ApplyAsync(transaction, entry, entry.As<DefineScenes>(), cancellation);
+        }
     }
 
     protected override string? Refuse(DefineScenes command) => DefineScenesRules.Refuse(command);
+
+    /// <summary>Only a command that failed and was replayed can come after a newer one.</summary>
+    private static async Task<bool> IsOvertakenAsync(
+        LaneTransaction transaction,
+        LaneEntry entry,
+        IEnumerable<LaneEntry> before,
+        CancellationToken cancellation
+    )
+    {
+        if (entry.Place is not { } place)
+            return false;
+
+        // The receipts of this batch are not written yet.
+        if (before.Any(x => IsStoryboardSet(x) && x.ProjectId == entry.ProjectId && entry.IsOlderThan(x.Place)))
+            return true;
+        await using var row = await transaction.ReadAsync([(NewerSql, [entry.ProjectId, place])], cancellation);
+        return await row.ReadAsync(cancellation) && row.GetBoolean(0);
+    }
+
+    private static bool IsStoryboardSet(LaneEntry entry) =>
+        entry is { Command: DefineScenes, Decision.Outcome: Outcomes.Applied or Outcomes.Unchanged };
 
     private static async Task ApplyAsync(
         LaneTransaction transaction,

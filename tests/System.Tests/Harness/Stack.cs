@@ -21,6 +21,17 @@ public class Stack : IAsyncLifetime
 
     public IReadOnlyDictionary<string, string> Settings { get; private set; } = null!;
 
+    /// <summary>The publisher's own roles on the same servers.</summary>
+    public IReadOnlyDictionary<string, string> PublisherSettings =>
+        new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq")) { Path = _name }.Uri.ToString(),
+            ["ConnectionStrings__Status"] = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Status"))
+            {
+                Database = _name,
+            }.ConnectionString,
+        };
+
     /// <summary>Extra settings of the workers, before the first one starts.</summary>
     protected virtual IEnumerable<(string Name, string Value)> WorkerSettings => [];
 
@@ -38,7 +49,8 @@ public class Stack : IAsyncLifetime
         var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
         Broker = broker.Uri;
         await _management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
-        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
+        var publisher = new Uri(Required("Publisher__RabbitMq")).UserInfo.Split(':')[0];
+        foreach (var user in new[] { broker.UserName, publisher, Required("Management__Username") })
         {
             await _management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
         }

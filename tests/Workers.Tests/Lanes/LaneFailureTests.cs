@@ -25,9 +25,9 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
         lane.Handler.Break(steps[2].CommandId, inDatabase);
         var channel = lane.NewChannel();
         var head = channel.Open(1);
-        var behind = steps[1..].Select(x => channel.Open((ulong)x.Number).ApplyAsync(Steps.Entry(x))).ToArray();
+        var behind = steps[1..].Select(x => channel.Open((ulong)x.Number).DeliverAsync(Steps.Entry(x))).ToArray();
 
-        var first = head.ApplyAsync(Steps.Entry(steps[0])); // Now all five are at hand: one batch.
+        var first = head.DeliverAsync(Steps.Entry(steps[0])); // Now all five are at hand: one batch.
 
         var failed = await Should.ThrowAsync<LaneCommandFailedException>(() => behind[1].WaitAsync(Patience));
         failed.Message.ShouldStartWith(reason);
@@ -113,10 +113,10 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
         await lane.Database.ExecuteAsync(PlantSuspectSql, steps[1].CommandId, ScratchLane.Lane, 2);
         var channel = lane.NewChannel();
         var head = channel.Open(1);
-        var suspect = channel.Open(2).ApplyAsync(Steps.Entry(steps[1], redeliveries: 2));
-        var tail = channel.Open(3).ApplyAsync(Steps.Entry(steps[2]));
+        var suspect = channel.Open(2).DeliverAsync(Steps.Entry(steps[1], redeliveries: 2));
+        var tail = channel.Open(3).DeliverAsync(Steps.Entry(steps[2]));
 
-        await Task.WhenAll(head.ApplyAsync(Steps.Entry(steps[0])), suspect, tail).WaitAsync(Patience);
+        await Task.WhenAll(head.DeliverAsync(Steps.Entry(steps[0])), suspect, tail).WaitAsync(Patience);
 
         (await lane.StepsAsync(_project)).ShouldBe([1, 2, 3]);
         lane.Handler.Runs.Where(x => x.ProjectId == _project).Select(x => x.Size).ShouldBe([1, 1, 1]);
@@ -149,10 +149,10 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
         var step = Step(1);
         var channel = lane.NewChannel();
         var head = channel.Open(1);
-        var again = channel.Open(2).ApplyAsync(Steps.Entry(step));
-        var other = channel.Open(3).ApplyAsync(Steps.Entry(step with { Number = 9 }));
+        var again = channel.Open(2).DeliverAsync(Steps.Entry(step));
+        var other = channel.Open(3).DeliverAsync(Steps.Entry(step with { Number = 9 }));
 
-        await Task.WhenAll(head.ApplyAsync(Steps.Entry(step)), again, other).WaitAsync(Patience);
+        await Task.WhenAll(head.DeliverAsync(Steps.Entry(step)), again, other).WaitAsync(Patience);
 
         (await lane.StepsAsync(_project)).ShouldBe([1]);
         (await lane.ReceiptAsync(step.CommandId)).ShouldBe("applied 0");
@@ -162,5 +162,5 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
 
     /// <summary>One delivery on a channel of its own, as after a restart.</summary>
     private Task DeliverAsync(TakeStep step, int replays = 0, int redeliveries = 0) =>
-        lane.NewChannel().Open(1).ApplyAsync(Steps.Entry(step, replays, redeliveries)).WaitAsync(Patience);
+        lane.NewChannel().Open(1).DeliverAsync(Steps.Entry(step, replays, redeliveries)).WaitAsync(Patience);
 }

@@ -206,3 +206,20 @@ internal sealed class EventQueue(IChannel channel, string queue) : IAsyncDisposa
 
     public ValueTask DisposeAsync() => channel.DisposeAsync();
 }
+
+/// <summary>A delivery as the lane's filters see it through.</summary>
+internal static class Deliveries
+{
+    /// <summary>Gives the command in, and leaves its place when MassTransit would have moved the message.</summary>
+    public static async Task DeliverAsync(this LaneTicket ticket, LaneEntry entry)
+    {
+        try
+        {
+            await ticket.ApplyAsync(entry);
+        }
+        finally
+        {
+            ticket.Leave();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using Npgsql;
+using Pipeline.Publisher.Status;
+
+namespace Pipeline.Publisher.DeadLetters;
+
+/// <summary>A row of <c>status.dead_letter_actions</c>.</summary>
+/// <param name="Outcome"><c>begun</c>, <c>done</c>, or how the replayed or edited command ended.</param>
+internal sealed record ActionRow(
+    Guid ActionId,
+    Guid RunId,
+    string Action,
+    string Queue,
+    string? MessageId,
+    string? Command,
+    Guid? ProjectId,
+    int Replays,
+    Guid? SuccessorId,
+    string DoneBy,
+    string? Reason,
+    DateTimeOffset BegunAt,
+    DateTimeOffset? DoneAt,
+    string Outcome
+);
+
+/// <summary>What the database knows of dead letters.</summary>
+internal sealed class DeadLetterReads(StatusDatabase database)
+{
+    private const string Actions = """
+        select action_id, run_id, action, queue, message_id, command, project_id, replays, successor_id, done_by, reason,
+               begun_at, done_at, outcome
+        from status.dead_letter_actions
+        """;
+
+    // Where the command has no receipt of its own, time is all there is.
+    private const string LaterWritesSql = """
+        select r.command_id, r.project_id, r.command, r.outcome, r.reason, r.project_version, r.replays, r.at
+        from status.receipts r
+        join status.receipt_places p on p.command_id = r.command_id
+        left join status.receipt_places mine on mine.command_id = $2
+        where r.project_id = $1 and r.outcome in ('applied', 'target-missing')
+            and case when mine.place is null then r.at > $3 else p.place > mine.place end
+        order by p.place limit $4
+        """;
+
+    /// <summary>Writes of the letter's project that were decided after it failed, the first one first.</summary>
+    public async Task<List<ReceiptRow>> LaterWritesAsync(
+        DeadLetter letter,
+        int limit,
+        CancellationToken cancellation
+    ) =>
+        letter.ProjectId is { } project
+            ? await database.ReadAsync(
+                LaterWritesSql,
+                x => new ReceiptRow(
+                    x.GetGuid(0),
+                    x.GetGuid(1),
+                    x.GetString(2),
+                    x.GetString(3),
+                    x.Text(4),
+                    x.Nullable<long>(5),
+                    x.GetInt32(6),
+                    x.Instant(7)
+                ),
+                cancellation,
+                project,
+                letter.CommandId ?? Guid.Empty,
+                letter.FailedAt?.ToUniversalTime() ?? DateTimeOffset.UnixEpoch,
+                limit
+            )
+            : [];
+
+    /// <param name="message">Null for every message.</param>
+    /// <param name="limit">Rows at most, the newest first.</param>
+    /// <param name="cancellation">Ends the query.</param>
+    public Task<List<ActionRow>> ActionsAsync(string? message, int limit, CancellationToken cancellation) =>
+        database.ReadAsync(
+            $"{Actions} where $1::text is null or message_id = $1 or successor_id::text = $1 order by begun_at desc, action_id limit $2",
+            Action,
+            cancellation,
+            message,
+            limit
+        );
+
+    private static ActionRow Action(NpgsqlDataReader x) =>
+        new(
+            x.GetGuid(0),
+            x.GetGuid(1),
+            x.GetString(2),
+            x.GetString(3),
+            x.Text(4),
+            x.Text(5),
+            x.Nullable<Guid>(6),
+            x.GetInt32(7),
+            x.Nullable<Guid>(8),
+            x.GetString(9),
+            x.Text(10),
+            x.Instant(11),
+            x.Nullable<DateTimeOffset>(12),
+            x.GetString(13)
+        );
+}

@@ -1,0 +1,60 @@
+using Pipeline.Contracts.DeadLetters;
+using Pipeline.Wire;
+using RabbitMQ.Client;
+
+namespace Pipeline.Publisher.DeadLetters;
+
+/// <summary>Where a dead letter goes, and with which headers.</summary>
+internal static class Outgoing
+{
+    /// <summary>
+    /// Back into the queue in which it failed and into no other: without what the failure added, under its own id, with
+    /// one replay more.
+    /// </summary>
+    public static WireMessage Replay(DeadLetter letter, Guid run)
+    {
+        var properties = Copy(letter, x => !Headers.IsOfTheFailure(x));
+        properties.Headers![Headers.ReplayCount] = letter.Replays + 1;
+        properties.Headers[Headers.ReplayRun] = run.ToString();
+        // Plain JSON that came without a type was known by its exchange, which is another one now.
+        if (letter.Type is { } type && !letter.IsEnvelope)
+            properties.Type = type;
+        return To(QueueNames.ExchangeTo(QueueNames.OriginOf(letter.Queue)), letter, properties);
+    }
+
+    /// <summary>Into the parking queue, with everything that it has.</summary>
+    public static WireMessage Park(DeadLetter letter) =>
+        To(WireNames.ParkedQueue(QueueNames.OriginOf(letter.Queue)), letter, Copy(letter, _ => true));
+
+    private static WireMessage To(string exchange, DeadLetter letter, BasicProperties properties) =>
+        new(exchange, letter.RoutingKey, letter.CommandId ?? Guid.Empty, letter.Body, Mandatory: true)
+        {
+            Properties = properties,
+        };
+
+    private static BasicProperties Copy(DeadLetter letter, Func<string, bool> keep)
+    {
+        var properties = new BasicProperties(letter.Properties)
+        {
+            Headers = Headers.Of(letter.Properties).Where(x => keep(x.Key)).ToDictionary(StringComparer.Ordinal),
+            Persistent = true,
+        };
+        // The broker takes a user id from its own connection only; and a message that has waited for a person must not
+        // expire on its way.
+        properties.ClearUserId();
+        properties.ClearExpiration();
+        return properties;
+    }
+}
+
+/// <summary>What a run does about each letter.</summary>
+/// <param name="Name">One of <see cref="DeadLetterActions"/>.</param>
+/// <param name="Send">The message that takes the letter's place; null where none does.</param>
+internal sealed record LetterAction(string Name, Func<DeadLetter, Guid, WireMessage?> Send)
+{
+    public static readonly LetterAction Replay = new(DeadLetterActions.Replay, Outgoing.Replay);
+
+    public static readonly LetterAction Park = new(DeadLetterActions.Park, (x, _) => Outgoing.Park(x));
+
+    public static readonly LetterAction Discard = new(DeadLetterActions.Discard, (_, _) => null);
+}

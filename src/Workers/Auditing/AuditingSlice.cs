@@ -1,0 +1,47 @@
+using MassTransit;
+using Pipeline.Contracts.DeadLetters;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Auditing;
+
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class AuditingSlice
+{
+    /// <summary>Adds the queue <c>record-dead-letter-actions</c>. Needs the rooms Persistence and Messaging.</summary>
+    public static void AddAuditing(this IBusRegistrationConfigurator bus)
+    {
+        bus.AddSingleton<AuditMetrics>();
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RecordDeadLetterActions>()));
+        bus.AddConsumer<RecordDeadLetterActionsConsumer, RecordDeadLetterActionsConsumerDefinition>();
+    }
+}
+
+internal sealed class RecordDeadLetterActionsConsumerDefinition : ConsumerDefinition<RecordDeadLetterActionsConsumer>
+{
+    private const int Concurrency = 4;
+    private const int Retries = 8;
+
+    public RecordDeadLetterActionsConsumerDefinition()
+    {
+        EndpointName = WireNames.ExchangeOf<RecordDeadLetterActions>();
+        ConcurrentMessageLimit = Concurrency;
+    }
+
+    protected override void ConfigureConsumer(
+        IReceiveEndpointConfigurator endpointConfigurator,
+        IConsumerConfigurator<RecordDeadLetterActionsConsumer> consumerConfigurator,
+        IRegistrationContext context
+    ) =>
+        endpointConfigurator.UseMessageRetry(retry =>
+        {
+            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
+            retry.Exponential(
+                Retries,
+                TimeSpan.FromMilliseconds(100),
+                TimeSpan.FromSeconds(10),
+                TimeSpan.FromMilliseconds(200)
+            );
+        });
+}

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+
+namespace Pipeline.SystemTests.Harness;
+
+/// <summary>A real run of the publisher's command line, that a test may kill.</summary>
+public sealed class VerbProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _out = new();
+    private readonly StringBuilder _error = new();
+
+    private VerbProcess(Process process)
+    {
+        _process = process;
+        process.OutputDataReceived += (_, line) => Keep(_out, line.Data);
+        process.ErrorDataReceived += (_, line) => Keep(_error, line.Data);
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    public string Out
+    {
+        get
+        {
+            lock (_out)
+                return _out.ToString();
+        }
+    }
+
+    public string Error
+    {
+        get
+        {
+            lock (_error)
+                return _error.ToString();
+        }
+    }
+
+    public int ExitCode => _process.ExitCode;
+
+    public bool HasExited => _process.HasExited;
+
+    public static VerbProcess Start(Stack stack, params string[] args)
+    {
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll"), .. args]
+        )
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var (variable, value) in stack.PublisherSettings)
+            start.Environment[variable] = value;
+        return new VerbProcess(Process.Start(start)!);
+    }
+
+    /// <summary>Runs to the end.</summary>
+    public static async Task<VerbProcess> RunAsync(Stack stack, params string[] args)
+    {
+        var run = Start(stack, args);
+        await run.EndAsync();
+        return run;
+    }
+
+    /// <summary>What a verb printed with <c>--json</c>, an object a line.</summary>
+    public List<JsonElement> Objects() =>
+        [
+            .. Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(x => JsonSerializer.Deserialize<JsonElement>(x)),
+        ];
+
+    public Task EndAsync() => _process.WaitForExitAsync();
+
+    /// <summary>kill -9: nothing in the process learns of it.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            await KillAsync();
+        _process.Dispose();
+    }
+
+    private static void Keep(StringBuilder text, string? line)
+    {
+        lock (text)
+            text.AppendLine(line);
+    }
+}
