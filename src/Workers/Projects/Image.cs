@@ -59,6 +59,7 @@ internal sealed class Image
 
     /// <summary>Since when the bytes are being purged; from then on nothing brings the picture back.</summary>
     public DateTimeOffset? PurgeStartedAt { get; set; }
+
     /// <summary>The place of the picture's save in its project's order; see <see cref="Receipt.Place"/>.</summary>
     public long Place { get; init; }
 }

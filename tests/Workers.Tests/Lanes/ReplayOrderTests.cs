@@ -5,6 +5,7 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Saving;
 using Pipeline.Workers.Storyboards;
 using Pipeline.Workers.Tests.Persistence;
@@ -16,6 +17,8 @@ namespace Pipeline.Workers.Tests.Lanes;
 /// <summary>A command that failed and is replayed has the place that it had: what came later stands.</summary>
 public sealed class ReplayOrderTests(ScratchDatabase database) : IClassFixture<ScratchDatabase>, IDisposable
 {
+    private static readonly RetentionOptions Retention = new();
+
     private const string Boom = "It could not be carried out.";
 
     private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
@@ -25,7 +28,7 @@ public sealed class ReplayOrderTests(ScratchDatabase database) : IClassFixture<S
     private LaneWriter Writer =>
         new(
             database.Source,
-            [new DefineScenesHandler(), new SaveImageHandler()],
+            [new DefineScenesHandler(), new SaveImageHandler(Retention), new ReplaceImageHandler(Retention)],
             new LaneMetrics(_meters.GetRequiredService<IMeterFactory>()),
             TimeProvider.System
         );
@@ -141,6 +144,33 @@ public sealed class ReplayOrderTests(ScratchDatabase database) : IClassFixture<S
     }
 
     public void Dispose() => _meters.Dispose();
+
+    [Fact]
+    public async Task Replacement_gives_way_to_a_newer_one_also_where_that_is_still_awaited()
+    {
+        var save = Save(slot: 7);
+        var (old, later) = (Replace(save), Replace(save));
+        await ApplyAsync(New(save));
+        await FailAsync(old);
+        await ApplyAsync(New(later));
+
+        (await ApplyAsync(Replayed(old))).ShouldBe([Outcomes.Superseded]);
+
+        await ApplyAsync(New(Replace(save)));
+        var (first, second) = (Replace(save), Replace(save));
+        await FailAsync(first);
+        await FailAsync(second);
+        (await ApplyAsync(Replayed(first))).ShouldNotBe([Outcomes.Superseded]);
+        (await ApplyAsync(Replayed(second))).ShouldNotBe([Outcomes.Superseded]);
+        (await ApplyAsync(Replayed(old))).ShouldBe([Outcomes.Superseded]);
+    }
+
+    private ReplaceImage Replace(SaveImage save)
+    {
+        var sha = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(Guid.NewGuid().ToByteArray()));
+        var key = $"projects/{_project:D}/{save.ImageId:D}/{sha}.png";
+        return new ReplaceImage(Guid.NewGuid(), _project, save.ImageId, key, sha, "image/png", 1000, 64, 64);
+    }
 
     private DefineScenes Board(string prompt) =>
         new(Guid.NewGuid(), _project, [new SceneDefinition("scene-1", 1, prompt)]);
