@@ -1,5 +1,5 @@
-using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Auditing;
+using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Cdn;
 using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;

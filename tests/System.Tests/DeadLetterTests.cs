@@ -33,7 +33,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         ];
         var watch = Stopwatch.StartNew();
         await publisher.PublishAllAsync(all, CancellationToken.None);
-        await UntilAsync("all are dead letters", async () => await DeadLettersAsync() == 4 * PerCause);
+        await UntilAsync("all are dead letters", async () => await DeadLettersNowAsync() == 4 * PerCause);
         Say($"{all.Length} dead letters", watch);
 
         var groups = await GroupsAsync();
@@ -78,7 +78,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         (await CountAsync(quota, "failed")).ShouldBe(0);
         (await ScalarAsync<long>("select count(*) from pipeline.images where slot = 1")).ShouldBe(PerCause);
         await ShouldBeInOrderAsync(quota);
-        (await DeadLettersAsync()).ShouldBe(3 * PerCause);
+        (await DeadLettersNowAsync()).ShouldBe(3 * PerCause);
         (
             await ScalarAsync<long>(
                 "select count(distinct message_id) from status.dead_letter_actions where action = 'replay' and reason = 'quota raised'"
@@ -94,7 +94,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         var stopped = await ReplayAsync("--group", other, "--stop-above", "10");
         stopped.ExitCode.ShouldBe(1);
         stopped.Error.ShouldContain("failed again, more than 10 %");
-        await UntilAsync("those have come back", async () => await DeadLettersAsync() == 3 * PerCause);
+        await UntilAsync("those have come back", async () => await DeadLettersNowAsync() == 3 * PerCause);
         (await ReplayedAsync(index)).ShouldBeLessThan(PerCause / 2);
         Say("stopped", watch);
     }
@@ -135,7 +135,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
             );
     }
 
-    private async Task<long> DeadLettersAsync()
+    private async Task<long> DeadLettersNowAsync()
     {
         long count = 0;
         for (var lane = 0; lane < 8; lane++)

@@ -63,7 +63,7 @@ public sealed class UrlTests(ITestOutputHelper output) : Stack
         var chance = new Random(_seed);
         var fleet = new[] { StartWorker("worker-1"), StartWorker("worker-2") };
         var images = await SavedAsync();
-        await using var served = await PublisherProcess.ServeAsync(PublisherSettings());
+        await using var served = await PublisherProcess.ServeAsync(ReaderSettings());
         using var stop = new CancellationTokenSource();
         var reader = ReadAsync(served.Url, images, stop.Token);
 
@@ -188,7 +188,7 @@ public sealed class UrlTests(ITestOutputHelper output) : Stack
         await context.Response.WriteAsync($$"""{"signedURL":"/object/sign/{{key}}?token={{ends}}"}""");
     }
 
-    private Dictionary<string, string> PublisherSettings() =>
+    private Dictionary<string, string> ReaderSettings() =>
         new(StringComparer.Ordinal)
         {
             ["Publisher__RabbitMq"] = Broker.ToString(),

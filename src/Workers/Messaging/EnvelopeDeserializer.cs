@@ -26,7 +26,12 @@ internal sealed class EnvelopeDeserializer(int bodySizeLimitBytes) : IMessageDes
             envelope.TryGetProperty("messageId", out var id) && Guid.TryParse(id.ToString(), out var given)
                 ? given
                 : (Guid?)null;
-        return IncomingBody.Open(receiveContext, contract.Type, IncomingBody.Check(contract, body, messageId), ContentType);
+        return IncomingBody.Open(
+            receiveContext,
+            contract.Type,
+            IncomingBody.Check(contract, body, messageId),
+            ContentType
+        );
     }
 
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>

@@ -30,7 +30,13 @@ internal sealed class SupabaseStep : IUrlStep
     /// <param name="calls">To the project's server.</param>
     /// <param name="clock">From which lives count.</param>
     /// <exception cref="ArgumentException">A format that the API has never allowed; the options' rules have refused it before.</exception>
-    public SupabaseStep(SupabaseTransformOptions options, string bucket, string format, RemoteCalls calls, TimeProvider clock)
+    public SupabaseStep(
+        SupabaseTransformOptions options,
+        string bucket,
+        string format,
+        RemoteCalls calls,
+        TimeProvider clock
+    )
     {
         if (format != Plain && !Formats.All.Contains(format, StringComparer.Ordinal))
             throw new ArgumentException($"Supabase Storage does not take the format '{format}'.", nameof(format));
