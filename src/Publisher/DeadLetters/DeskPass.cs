@@ -144,7 +144,7 @@ internal sealed class DeskPass : IAsyncDisposable
                 await using var look = await _connection.CreateChannelAsync();
                 _letters.Writer.TryComplete();
                 await _channel.AbortAsync();
-                // The channel's end takes effect at the queue a moment later. Whoever looked before that would see what was
+                // The channel ends at the queue a moment later. Whoever looked before that would see what was
                 // not held, and so later messages first.
                 var there = _ready - _acknowledged;
                 for (var waited = TimeSpan.Zero; waited < ReturnLimit; waited += ReturnPoll)

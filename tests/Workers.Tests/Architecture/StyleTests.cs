@@ -15,6 +15,9 @@ public sealed partial class StyleTests
 
     private static readonly Dictionary<string, string> LongFiles = new(StringComparer.Ordinal)
     {
+        ["src/Publisher/DeadLetters/DeskPass.cs"] = "one pass over a queue: what it takes, gives back and answers",
+        ["src/Workers/Saving/SaveImageHandler.cs"] = "one decision, with the reads that it needs",
+        ["tests/System.Tests/Harness/Stack.cs"] = "the one place that a test asks for its servers",
         ["src/Wire/ConfirmChannel.cs"] =
             "one mechanism: the channel, its sequence numbers and its end share their state",
         ["src/Workers/Importing/ImportLedger.cs"] = "the statements of one table and their one reader",
