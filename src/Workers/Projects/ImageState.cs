@@ -28,7 +28,7 @@ internal sealed record ImageState(
         + "deleted_at, place";
 
     /// <summary>Where a query's further columns begin.</summary>
-    public const int ColumnCount = 12;
+    public const int ColumnCount = 13;
 
     public static ImageState Read(NpgsqlDataReader row) =>
         new(

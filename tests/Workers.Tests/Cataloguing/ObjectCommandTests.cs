@@ -87,9 +87,9 @@ public sealed class ObjectCommandTests(CatalogPipeline pipeline) : IClassFixture
     }
 
     [Theory]
-    [InlineData("", "objectKey: must not be empty.")]
-    [InlineData("a\nb", "objectKey: must not contain control characters.")]
-    [InlineData("a/../b", "objectKey: must not have a segment '.' or '..', which URLs resolve.")]
+    [InlineData("", "objectKey: must have 1 to 1024 characters.")]
+    [InlineData("a\nb", "objectKey: must not contain control characters, nor a segment '.' or '..'.")]
+    [InlineData("a/../b", "objectKey: must not contain control characters, nor a segment '.' or '..'.")]
     [InlineData("long", "objectKey: must have at most 1024 bytes.")]
     public async Task Bad_key_is_rejected_with_field_and_rule(string key, string reason)
     {
