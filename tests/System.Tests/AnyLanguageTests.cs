@@ -36,7 +36,7 @@ public sealed class AnyLanguageTests : Stack
         (await ScalarAsync<long>("select count(*) from status.receipt_conflicts")).ShouldBe(0);
         (await this.DeadLetterCountAsync()).ShouldBe(0);
         var unread = await RowsAsync(
-            "select command || ': ' || reason from status.receipts where reason like '%required%' or reason like '%read%'",
+            "select command || ': ' || reason from status.receipts where reason like '%is required%' or reason like '%be read%'",
             x => x.GetString(0)
         );
         unread.ShouldBeEmpty();
