@@ -33,7 +33,11 @@ internal sealed class EventBinder(MessagingOptions options)
             foreach (var (name, key) in unwanted)
                 await channel.QueueUnbindAsync(queue, name, key, cancellationToken: cancellation);
         }
-        catch (Exception e) when (e is RabbitMQClientException or IOException or TimeoutException)
+        // A lost connection cancels what is on its way.
+        catch (Exception e)
+            when (e is RabbitMQClientException or IOException or TimeoutException
+                || (e is OperationCanceledException && !cancellation.IsCancellationRequested)
+            )
         {
             throw new BrokerAwayException($"Queue '{queue}' could not be bound: {e.GetBaseException().Message}", e);
         }

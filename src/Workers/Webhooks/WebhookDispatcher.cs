@@ -14,46 +14,27 @@ internal sealed partial class WebhookDispatcher(
     WebhookMetrics metrics,
     TimeProvider clock,
     ILogger<WebhookDispatcher> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     // Then others have their turn; with one event after the other a long backlog would hold a slot for hours.
     private const int TurnLimit = 100;
 
     private readonly List<Task> _running = [];
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            do
-            {
-                await BeginTurnsAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one delivers.
-        }
-
-        await Task.WhenAll(_running);
+        await base.StopAsync(cancellationToken);
+        await Task.WhenAll(_running); // Cut off by now; they give their turns back.
     }
 
-    private async Task BeginTurnsAsync(CancellationToken stopping)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
         _running.RemoveAll(x => x.IsCompleted);
         var free = options.ConcurrentDeliveries - _running.Count;
         if (free == 0)
             return;
-        try
-        {
-            foreach (var (subscription, lease) in await turns.TakeAsync(free, stopping))
-                _running.Add(ServeAsync(subscription, lease, stopping));
-        }
-        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            DeliveriesWait(e.Message);
-        }
+        foreach (var (subscription, lease) in await turns.TakeAsync(free, stopping))
+            _running.Add(ServeAsync(subscription, lease, stopping));
     }
 
     private async Task ServeAsync(Guid subscription, Guid lease, CancellationToken stopping)
@@ -64,11 +45,11 @@ internal sealed partial class WebhookDispatcher(
             {
                 if (await turns.BeginAsync(subscription, lease, stopping) is not { } delivery)
                     break;
-                var started = clock.GetTimestamp();
+                var started = Clock.GetTimestamp();
                 var result = await sender.SendAsync(delivery, stopping);
                 // What the receiver has said is recorded, even while the process stops.
                 var state = await turns.EndAsync(delivery, result, CancellationToken.None);
-                metrics.Attempted(state, clock.GetElapsedTime(started));
+                metrics.Attempted(state, Clock.GetElapsedTime(started));
                 if (result.Error is not null)
                     Failed(delivery.MessageId, subscription, delivery.Attempt, result.Error, state);
             }

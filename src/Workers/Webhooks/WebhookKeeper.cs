@@ -1,5 +1,4 @@
 using Npgsql;
-using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
@@ -12,7 +11,7 @@ internal sealed partial class WebhookKeeper(
     WebhookOptions options,
     TimeProvider clock,
     ILogger<WebhookKeeper> logger
-) : BackgroundService
+) : Sweeper(Every, clock, logger)
 {
     private const int DeleteLimit = 1_000;
 
@@ -34,48 +33,27 @@ internal sealed partial class WebhookKeeper(
             and not exists (select from pipeline.webhook_deliveries d where d.subscription_id = s.id)
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    internal Task KeepAsync(CancellationToken stopping) => SweepAsync(stopping);
+
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(Every, clock);
-        try
+        await using var connection = await source.OpenConnectionAsync(stopping);
+        await using (var transaction = await connection.BeginTransactionAsync(stopping))
         {
-            do
-            {
-                await KeepAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
+            await bindings.ReconcileAsync(connection, transaction, stopping);
+            await transaction.CommitAsync(stopping);
         }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one keeps them.
-        }
-    }
 
-    internal async Task KeepAsync(CancellationToken stopping)
-    {
-        try
+        foreach (var subscription in await OverfullAsync(connection, stopping))
         {
-            await using var connection = await source.OpenConnectionAsync(stopping);
-            await using (var transaction = await connection.BeginTransactionAsync(stopping))
-            {
-                await bindings.ReconcileAsync(connection, transaction, stopping);
-                await transaction.CommitAsync(stopping);
-            }
-
-            foreach (var subscription in await OverfullAsync(connection, stopping))
-            {
-                await using var transaction = await connection.BeginTransactionAsync(stopping);
-                var reason = $"More than {options.BacklogLimit} deliveries waited for it.";
-                await turns.DisableAsync(connection, transaction, subscription, reason, stopping);
-                await transaction.CommitAsync(stopping);
-                Overfull(subscription, options.BacklogLimit);
-            }
-
-            await ForgetAsync(connection, stopping);
+            await using var transaction = await connection.BeginTransactionAsync(stopping);
+            var reason = $"More than {options.BacklogLimit} deliveries waited for it.";
+            await turns.DisableAsync(connection, transaction, subscription, reason, stopping);
+            await transaction.CommitAsync(stopping);
+            Overfull(subscription, options.BacklogLimit);
         }
-        catch (Exception e) when (e is BrokerAwayException || Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            KeepingWaits(e.Message);
-        }
+
+        await ForgetAsync(connection, stopping);
     }
 
     private async Task<List<Guid>> OverfullAsync(NpgsqlConnection connection, CancellationToken stopping)
@@ -91,7 +69,7 @@ internal sealed partial class WebhookKeeper(
 
     private async Task ForgetAsync(NpgsqlConnection connection, CancellationToken stopping)
     {
-        var before = clock.GetUtcNow() - options.Retention;
+        var before = Clock.GetUtcNow() - options.Retention;
         int deleted;
         do
         {
@@ -111,7 +89,4 @@ internal sealed partial class WebhookKeeper(
         Message = "Subscription {SubscriptionId} is disabled: more than {Limit} deliveries waited for it"
     )]
     private partial void Overfull(Guid subscriptionId, int limit);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The webhooks' upkeep waits: {Error}")]
-    private partial void KeepingWaits(string error);
 }
