@@ -1,9 +1,8 @@
-using System.Reflection;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
-using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Publisher.DeadLetters;
 
@@ -27,17 +26,6 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
 
-    private static readonly HashSet<string> Answering =
-    [
-        .. typeof(ILaneCommand)
-            .Assembly.GetExportedTypes()
-            .Where(x =>
-                x.GetProperty(nameof(ILaneCommand.CommandId), BindingFlags.Public | BindingFlags.Instance) is not null
-            )
-            .Where(x => x.GetProperty("At") is null)
-            .Select(WireNames.ExchangeOf),
-    ];
-
     private readonly Dictionary<Guid, int> _open = [];
     private int _sent;
 
@@ -52,7 +40,9 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
 
     /// <summary>True for a message whose end is told by a receipt under its own id.</summary>
     public static bool IsAnswered(DeadLetter letter) =>
-        letter is { CommandId: not null, Type: { } type } && Answering.Contains(type);
+        letter is { CommandId: not null, Type: { } type }
+        && MessageCatalog.TryFind(type, out var contract)
+        && (contract.IsCommand || typeof(ILaneCommand).IsAssignableFrom(contract.Type));
 
     /// <summary>Takes note of what was sent, and waits where too much is unanswered.</summary>
     /// <exception cref="FailureException">Enough has failed again, or nothing answers: no more must be sent.</exception>

@@ -39,7 +39,7 @@ internal sealed class AuditTrail(Uri broker, TimeProvider clock, string by, stri
         var now = clock.GetUtcNow();
         var steps = letters
             .Select(x => new DeadLetterStep(
-                NameBasedGuid.Create(RunId, $"{action} {x.Queue} {x.MessageId} {x.Tag}"),
+                ActionIdOf(action, x, successor),
                 action,
                 x.Queue,
                 x.MessageId,
@@ -70,6 +70,12 @@ internal sealed class AuditTrail(Uri broker, TimeProvider clock, string by, stri
     }
 
     public ValueTask DisposeAsync() => _sender.DisposeAsync();
+
+    // An edit that was cut short is the same action when it is done again; a replay is another one each time.
+    private Guid ActionIdOf(string action, DeadLetter letter, Guid? successor) =>
+        successor is { } edit
+            ? NameBasedGuid.Create(edit, action)
+            : NameBasedGuid.Create(RunId, $"{action} {letter.Queue} {letter.MessageId} {letter.Tag}");
 
     private Task SendAsync(IReadOnlyList<DeadLetterStep> steps, CancellationToken cancellation)
     {

@@ -81,6 +81,17 @@ internal sealed class DeadLetterReads(StatusDatabase database)
             limit
         );
 
+    /// <summary>The edit of a message; null where there is none. There is never more than one.</summary>
+    public async Task<ActionRow?> EditOfAsync(string message, CancellationToken cancellation) =>
+        (
+            await database.ReadAsync(
+                $"{Actions} where message_id = $1 and action = 'edit'",
+                Action,
+                cancellation,
+                message
+            )
+        ).SingleOrDefault();
+
     private static ActionRow Action(NpgsqlDataReader x) =>
         new(
             x.GetGuid(0),

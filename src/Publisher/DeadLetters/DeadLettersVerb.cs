@@ -19,13 +19,26 @@ internal static class DeadLettersVerb
             ListVerb.Build(verbs),
             ShowVerb.Build(verbs),
             ReplayVerb.Build(verbs),
+            EditVerb.Build(verbs),
+            MoveVerbs.BuildPark(verbs),
+            MoveVerbs.BuildDiscard(verbs),
+            FileVerbs.BuildExport(verbs),
+            FileVerbs.BuildImport(verbs),
             AuditVerb.Build(verbs),
         };
 
     /// <summary>The queues that a selection is about. One that names a parking queue, or messages by id, looks there as well.</summary>
-    public static Task<string[]> QueuesAsync(
+    /// <exception cref="FailureException">The workers have declared none yet.</exception>
+    public static async Task<string[]> QueuesAsync(
         LetterSelection selection,
         StatusDatabase database,
         CancellationToken cancellation
-    ) => QueueNames.ListAsync(database, selection.Queue, withParked: selection.Ids.Count > 0, cancellation);
+    )
+    {
+        var withParked = selection.Ids.Count > 0;
+        var queues = await QueueNames.ListAsync(database, selection.Queue, withParked, cancellation);
+        return queues.Length > 0
+            ? queues
+            : throw new FailureException("The workers have declared no queues yet: run their migrate verb.");
+    }
 }

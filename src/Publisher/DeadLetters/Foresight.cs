@@ -41,29 +41,41 @@ internal sealed class Foresight(StatusDatabase database)
                     end)
         """;
 
+    private const string ReplacementsSql = """
+        select count(*)
+        from unnest($1, $2) as w (command_id, image_id)
+        join status.receipt_places mine on mine.command_id = w.command_id
+        where mine.command = 'replace-image' and mine.outcome = 'failed'
+            and exists (
+                select from status.images i join status.image_places p on p.id = i.id
+                where i.id = w.image_id and (i.deleted_at is not null or p.place > mine.place))
+        """;
+
     public async Task<int> SupersededAsync(IReadOnlyCollection<DeadLetter> letters, CancellationToken cancellation)
     {
         var storyboards = letters
             .Where(x => x.Type == WireNames.ExchangeOf<DefineScenes>() && x.CommandId is not null)
             .Select(x => x.CommandId!.Value)
             .ToArray();
-        var pictures = letters
-            .Where(x => x.Type == WireNames.ExchangeOf<SaveImage>() && x.CommandId is not null)
-            .Select(x => (Id: x.CommandId!.Value, Save: Read(x)))
-            .Where(x => x.Save is not null)
-            .ToArray();
+        var pictures = Of<SaveImage>(letters);
+        var replacements = Of<ReplaceImage>(letters);
         return await CountAsync(StoryboardsSql, storyboards.Length, [storyboards])
             + await CountAsync(
                 PicturesSql,
-                pictures.Length,
+                pictures.Count,
                 [
                     pictures.Select(x => x.Id).ToArray(),
-                    pictures.Select(x => x.Save!.ImageId).ToArray(),
-                    pictures.Select(x => x.Save!.ObjectKey).ToArray(),
-                    pictures.Select(x => x.Save!.SceneId).ToArray(),
-                    pictures.Select(x => x.Save!.SceneIndex).ToArray(),
-                    pictures.Select(x => x.Save!.Slot).ToArray(),
+                    pictures.Select(x => x.Command.ImageId).ToArray(),
+                    pictures.Select(x => x.Command.ObjectKey).ToArray(),
+                    pictures.Select(x => x.Command.SceneId).ToArray(),
+                    pictures.Select(x => x.Command.SceneIndex).ToArray(),
+                    pictures.Select(x => x.Command.Slot).ToArray(),
                 ]
+            )
+            + await CountAsync(
+                ReplacementsSql,
+                replacements.Count,
+                [replacements.Select(x => x.Id).ToArray(), replacements.Select(x => x.Command.ImageId).ToArray()]
             );
 
         async Task<int> CountAsync(string sql, int letters, object[] parameters) =>
@@ -72,11 +84,25 @@ internal sealed class Foresight(StatusDatabase database)
                 : (int)(await database.ReadAsync(sql, x => x.GetInt64(0), cancellation, parameters)).Single();
     }
 
-    private static SaveImage? Read(DeadLetter letter)
+    private static List<(Guid Id, T Command)> Of<T>(IEnumerable<DeadLetter> letters)
+        where T : class
+    {
+        var name = WireNames.ExchangeOf<T>();
+        return
+        [
+            .. letters
+                .Where(x => x.Type == name && x.CommandId is not null)
+                .Select(x => (x.CommandId!.Value, Read<T>(x)!))
+                .Where(x => x.Item2 is not null),
+        ];
+    }
+
+    private static T? Read<T>(DeadLetter letter)
+        where T : class
     {
         try
         {
-            return JsonSerializer.Deserialize<SaveImage>(letter.Body.Span, WireJson.Options);
+            return JsonSerializer.Deserialize<T>(letter.Body.Span, WireJson.Options);
         }
         catch (JsonException)
         {

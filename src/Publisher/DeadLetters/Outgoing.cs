@@ -26,6 +26,18 @@ internal static class Outgoing
     public static WireMessage Park(DeadLetter letter) =>
         To(WireNames.ParkedQueue(QueueNames.OriginOf(letter.Queue)), letter, Copy(letter, _ => true));
 
+    /// <summary>The corrected command under its new id, to the queue in which the first one failed.</summary>
+    public static WireMessage Edited(DeadLetter letter, Guid successor, string routingKey, byte[] body)
+    {
+        var properties = Copy(letter, x => !Headers.IsOfTheFailure(x) && x is not (Headers.ReplayCount or Headers.ReplayRun));
+        properties.Headers![Headers.EditedFrom] = letter.MessageId;
+        properties.MessageId = successor.ToString();
+        properties.Type = letter.Type;
+        properties.ContentType = WireJson.ContentType;
+        var exchange = QueueNames.ExchangeTo(QueueNames.OriginOf(letter.Queue));
+        return new(exchange, routingKey, successor, body, Mandatory: true) { Properties = properties };
+    }
+
     private static WireMessage To(string exchange, DeadLetter letter, BasicProperties properties) =>
         new(exchange, letter.RoutingKey, letter.CommandId ?? Guid.Empty, letter.Body, Mandatory: true)
         {

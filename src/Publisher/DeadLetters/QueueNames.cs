@@ -56,12 +56,8 @@ internal static class QueueNames
         );
         var all = origins.SelectMany(WireNames.DeadLetterQueues).ToArray();
         var chosen = only is null ? all : [.. all.Where(x => x == only || OriginOf(x) == only)];
-        if (chosen.Length == 0)
-            throw new UsageException(
-                only is null
-                    ? "The workers have declared no queues yet: run their migrate verb."
-                    : $"There is no queue '{only}'. The queues: {string.Join(", ", origins)}."
-            );
+        if (chosen.Length == 0 && only is not null)
+            throw new UsageException($"There is no queue '{only}'. The queues: {string.Join(", ", origins)}.");
         return withParked || chosen is [var one] && one == only
             ? chosen
             : [.. chosen.Where(x => x != WireNames.ParkedQueue(OriginOf(x)))];

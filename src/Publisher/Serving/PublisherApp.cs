@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using Pipeline.Publisher.Cataloguing;
+using Pipeline.Publisher.DeadLetters;
 using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Describing;
 using Pipeline.Publisher.Generating;
@@ -64,6 +65,8 @@ internal static class PublisherApp
         builder.Services.AddSingleton<CatalogReads>();
         builder.Services.AddSingleton(_ => new CommandSender(broker, "publisher serve", clock));
         builder.Services.AddSingleton(_ => new BrokerProbe(broker));
+        builder.Services.AddSingleton<DeadLetterReads>();
+        builder.Services.AddSingleton(x => new LetterCounts(broker, x.GetRequiredService<StatusDatabase>()));
         builder.Services.AddSingleton(uploads);
         builder.Services.AddSingleton<UploadDesk>();
         builder.Services.AddSingleton<DirectUploads>();
@@ -85,6 +88,7 @@ internal static class PublisherApp
         app.MapGenerationCommands();
         app.MapGenerations();
         app.MapCatalog();
+        app.MapDeadLetters();
         app.MapDescriptions();
         app.MapHealth();
         return app;

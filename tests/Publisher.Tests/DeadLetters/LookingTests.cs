@@ -1,5 +1,8 @@
-using System.Text;
+using System.Net.Http.Json;
+using System.Text.Json;
 using Pipeline.Publisher.DeadLetters;
+using Pipeline.Publisher.Serving;
+using Pipeline.Publisher.Settings;
 using Pipeline.Publisher.Terminal;
 using Pipeline.Wire;
 using RabbitMQ.Client;
@@ -67,7 +70,7 @@ public sealed class LookingTests(ScratchDesk desk) : IClassFixture<ScratchDesk>
         shown.GetProperty("headers").GetProperty("x-mine").GetString().ShouldBe("stays");
         shown.GetProperty("body").GetString()!.ShouldContain("\"number\": 0");
         shown.GetProperty("letter").GetProperty("reason").GetString().ShouldBe("It broke.");
-        shown.GetProperty("receipt").ValueKind.ShouldBe(System.Text.Json.JsonValueKind.Null);
+        shown.GetProperty("receipt").ValueKind.ShouldBe(JsonValueKind.Null);
     }
 
     [Fact]
@@ -115,6 +118,40 @@ public sealed class LookingTests(ScratchDesk desk) : IClassFixture<ScratchDesk>
         }
 
         (await desk.RunAsync("list", "--queue", queue)).Status.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Counts_and_the_audit_are_served()
+    {
+        var queue = await desk.QueueAsync();
+        await desk.FailAsync(queue, 2);
+        var message = Guid.NewGuid().ToString();
+        await desk.Servers.SqlAsync(
+            """
+            insert into pipeline.dead_letter_actions
+                (action_id, run_id, action, queue, message_id, replays, done_by, begun_at)
+            values ($1, $1, 'discard', 'q_error', $2, 0, 'jane', now())
+            """,
+            Guid.NewGuid(),
+            message
+        );
+        await using var app = PublisherApp.Build(
+            new PublisherSettings(desk.Servers.Configuration),
+            TimeProvider.System
+        );
+        await app.StartAsync();
+        using var client = new HttpClient { BaseAddress = new Uri(app.Urls.Single()) };
+
+        var counts = await client.GetFromJsonAsync<JsonElement>("/dead-letters");
+        counts
+            .GetProperty("queues")
+            .EnumerateArray()
+            .Single(x => x.GetProperty("queue").GetString() == WireNames.ErrorQueue(queue))
+            .GetProperty("messages")
+            .GetInt32()
+            .ShouldBe(2);
+        var audit = await client.GetFromJsonAsync<JsonElement>($"/dead-letters/actions?message={message}");
+        audit.GetProperty("actions").EnumerateArray().Single().GetProperty("outcome").GetString().ShouldBe("begun");
     }
 
     [Fact]

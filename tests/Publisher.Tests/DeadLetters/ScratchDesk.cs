@@ -106,7 +106,10 @@ public sealed class ScratchDesk : IAsyncLifetime
         };
 
     public ValueTask PublishAsync(string exchange, string routingKey, BasicProperties properties, string body) =>
-        _channel.BasicPublishAsync(exchange, routingKey, mandatory: true, properties, Encoding.UTF8.GetBytes(body));
+        PublishBytesAsync(exchange, routingKey, properties, Encoding.UTF8.GetBytes(body));
+
+    public ValueTask PublishBytesAsync(string exchange, string routingKey, BasicProperties properties, byte[] body) =>
+        _channel.BasicPublishAsync(exchange, routingKey, mandatory: true, properties, body);
 
     public Task<CliRun> RunAsync(params string[] args) => CliRun.OfAsync(_servers.Configuration, args);
 
