@@ -24,12 +24,15 @@ public sealed class ReconciliationTests : Stack
         var keys = await UploadAsync(publisher, 4);
         var orphan = NewKey();
         var forgotten = NewKey();
+        var purging = NewKey();
         await _bucket.Client.DeleteObjectAsync(_bucket.Name, keys[0]);
         await _bucket.PutAsync(keys[1], [.. TinyFiles.Png(), 0]);
         await _bucket.PutAsync(keys[2], TinyFiles.Png(width: 7));
         await _bucket.PutAsync(orphan, TinyFiles.Gif());
         await _bucket.PutAsync("14000.jpg", TinyFiles.Jpeg());
         await PlantObjectsAsync([forgotten]);
+        await _bucket.PutAsync(purging, TinyFiles.Gif());
+        await BeginPurgeAsync(purging);
         await UntilOldAsync(TimeSpan.FromSeconds(3));
 
         var before = await StateAsync();
@@ -40,6 +43,7 @@ public sealed class ReconciliationTests : Stack
             .ShouldBe(
                 [
                     $"picture-without-object {keys[0]}",
+                    $"url-without-object {keys[0]}",
                     $"entry-without-object {keys[0]}",
                     $"size-differs {keys[1]}",
                     $"entry-differs {keys[1]}",
@@ -54,7 +58,7 @@ public sealed class ReconciliationTests : Stack
 
         var repair = await ReconcileRun.OfAsync(publisher, "--repair", dry.Id);
         repair.Status.ShouldBe(0, repair.Error);
-        repair.Findings.ShouldAllBe(x => x.Outcome != null);
+        repair.Findings.Where(x => x.Outcome is null).Select(x => x.Kind).ShouldBe(["url-without-object"]);
         await UntilAsync(
             "the lane has hidden what is lost",
             async () => await ScalarAsync<long>("select count(*) from status.images where state = 'shown'") == 1
@@ -63,8 +67,14 @@ public sealed class ReconciliationTests : Stack
         var after = await ReconcileRun.OfAsync(publisher, "--grace", "00:00:00", "--deep");
         after.Findings.ShouldBeEmpty();
         after.Status.ShouldBe(0, after.Error);
-        (await _bucket.KeysAsync()).ShouldBe(["14000.jpg", keys[1], keys[3]], ignoreOrder: true);
+        (await _bucket.KeysAsync()).ShouldBe(["14000.jpg", keys[1], keys[3], purging], ignoreOrder: true);
         (await ReconcileRun.OfAsync(publisher, "--repair", dry.Id)).Error.ShouldContain("was repaired before");
+
+        await _bucket.PutAsync(keys[0], TinyFiles.Png(width: 1));
+        await UntilAsync(
+            "the picture whose object is back is shown",
+            async () => await ScalarAsync<long>("select count(*) from status.images where state = 'shown'") == 2
+        );
     }
 
     [Fact]
@@ -115,6 +125,22 @@ public sealed class ReconciliationTests : Stack
         );
     }
 
+    /// <summary>An object that waits for its purge, as that of a picture that was replaced does.</summary>
+    private async Task BeginPurgeAsync(string key)
+    {
+        await using var command = Database.CreateCommand(
+            """
+            insert into pipeline.deletions
+                (correlation_id, current_state, kind, project_id, image_id, object_key, command_id, attempt, failures,
+                 due_at, purged_keys, created_at, updated_at)
+            values (gen_random_uuid(), 'Tombstoned', 'object', split_part($1, '/', 2)::uuid, split_part($1, '/', 3)::uuid,
+                    $1, gen_random_uuid(), 0, 0, now() + interval '1 day', 0, now(), now())
+            """
+        );
+        command.Parameters.AddWithValue(key);
+        await command.ExecuteNonQueryAsync();
+    }
+
     private static string NewKey() =>
         $"projects/{Guid.NewGuid()}/{Guid.NewGuid()}/{Convert.ToHexStringLower([.. Guid.NewGuid().ToByteArray(), .. Guid.NewGuid().ToByteArray()])}.gif";
 
@@ -128,6 +154,10 @@ public sealed class ReconciliationTests : Stack
         await UntilAsync(
             "they are shown",
             async () => await ScalarAsync<long>("select count(*) from status.images where state = 'shown'") == count
+        );
+        await UntilAsync(
+            "their URLs are signed",
+            async () => await ScalarAsync<long>("select count(distinct image_id) from status.image_urls") == count
         );
         await UntilAsync("uploads are cleared away", async () => (await _bucket.KeysAsync("uploads/")).Count == 0);
         return await RowsAsync("select object_key from status.images order by slot", x => x.GetString(0));

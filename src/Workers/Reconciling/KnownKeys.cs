@@ -7,6 +7,7 @@ namespace Pipeline.Workers.Reconciling;
 internal sealed class KnownKeys(NpgsqlDataSource source)
 {
     // The lowest keys of both sides together are among the lowest of each.
+    // URLs and claims are looked up for suspects alone.
     private const string RangeSql = """
         with pictures as (
             select object_key as key, id, project_id, byte_length, sha256, object_seen and deleted_at is null as seen, updated_at
@@ -28,7 +29,8 @@ internal sealed class KnownKeys(NpgsqlDataSource source)
     private const string KeysSql = """
         select k.key, p.id, p.project_id, p.byte_length, p.sha256,
                p.object_seen and p.deleted_at is null and p.updated_at < $2, e.size, e.etag, e.changed_at < $2,
-               0::bigint,
+               (select count(*) from pipeline.image_urls u
+                where u.image_id = p.id and u.version = p.version and p.placed and u.expires_at > now()),
                exists (select from pipeline.image_replacements r where r.object_key = k.key)
                or exists (
                    select from pipeline.deletions d
