@@ -57,7 +57,7 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
         (await ScalarAsync<long>("select count(*) from status.generations")).ShouldBe(1);
         // No scene was defined, so that every picture is kept, out of sight, for the scene to come.
         (await ScalarAsync<long>("select count(*) from status.images where waits_for = 'scene'")).ShouldBe(Requests);
-        (await DeadLettersAsync()).ShouldBeEmpty();
+        (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
         (await ScalarAsync<string>("select concat(state, ' ', attempt) from status.generations")).ShouldBe(
             "Completed 2"
         );
-        (await DeadLettersAsync()).ShouldBeEmpty();
+        (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
 
     [Fact]
@@ -142,7 +142,7 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
                 ) == 1
         );
         (await ScalarAsync<long>("select count(*) from status.generations where state <> 'Completed'")).ShouldBe(0);
-        (await DeadLettersAsync()).ShouldBeEmpty();
+        (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
 
     private WorkerProcess[] StartFleet() => [StartWorker("worker-1"), StartWorker("worker-2")];

@@ -61,10 +61,10 @@ public sealed class GenerationUnderFireTests(ITestOutputHelper output) : Stack
         var kills = await KillAtRandomAsync(fleet, watch);
         await publishing;
         await UntilAsync("every request has its end", async () => await EndedAsync() == Requests, Minutes(10));
-        await UntilAsync("every queue is empty", async () => await PendingAsync() == 0, Minutes(5));
+        await UntilAsync("every queue is empty", async () => await this.PendingAsync() == 0, Minutes(5));
         foreach (var worker in fleet)
             await worker.StopAsync(); // What it had taken and not answered would come back, and be counted.
-        (await PendingAsync()).ShouldBe(0);
+        (await this.PendingAsync()).ShouldBe(0);
         output.WriteLine(
             $"{watch.Elapsed}: {kills} kills, {_provider!.Calls} calls, {_provider.Failures} of them failed"
         );
@@ -83,7 +83,7 @@ public sealed class GenerationUnderFireTests(ITestOutputHelper output) : Stack
         kills.ShouldBeGreaterThan(5);
         _provider.Failures.ShouldBeInRange(Requests / 20, Requests / 5);
         _provider.Calls.ShouldBeLessThanOrEqualTo(Requests + _provider.Failures + kills);
-        (await DeadLettersAsync()).ShouldBeEmpty();
+        (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
 
     /// <summary>Kills and restarts one worker after the other, each after a random number of requests has ended.</summary>

@@ -19,58 +19,35 @@ internal sealed partial class GenerationSweeper(
     GenerationMetrics metrics,
     TimeProvider clock,
     ILogger<GenerationSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int BatchLimit = 200;
 
     // A claim hides a row from the other sweeps for so long; should its message be lost, it is found again.
     private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            do
-            {
-                await SweepAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one sweeps.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            await SweepAttemptsAsync(Sweep.Due, (id, attempt) => new RenderDue(id, attempt), ClaimLength, stopping);
-            await SweepAttemptsAsync(
-                Sweep.Lapsed,
-                (id, attempt) => new RenderLeaseExpired(id, attempt),
-                ClaimLength,
-                stopping
-            );
-            await SweepAttemptsAsync(
-                Sweep.Deadline,
-                (id, attempt) => new GenerationDeadlinePassed(id, attempt),
-                null,
-                stopping
-            );
-            await SweepAttemptsAsync(
-                Sweep.Stale,
-                (id, attempt) => new RenderDue(id, attempt),
-                options.StaleAfter,
-                stopping
-            );
-            await SweepAsync(Sweep.Settled, ClaimLength, ReadSettled, stopping);
-        }
-        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            SweepFailed(e.Message);
-        }
+        await SweepAttemptsAsync(Sweep.Due, (id, attempt) => new RenderDue(id, attempt), ClaimLength, stopping);
+        await SweepAttemptsAsync(
+            Sweep.Lapsed,
+            (id, attempt) => new RenderLeaseExpired(id, attempt),
+            ClaimLength,
+            stopping
+        );
+        await SweepAttemptsAsync(
+            Sweep.Deadline,
+            (id, attempt) => new GenerationDeadlinePassed(id, attempt),
+            null,
+            stopping
+        );
+        await SweepAttemptsAsync(
+            Sweep.Stale,
+            (id, attempt) => new RenderDue(id, attempt),
+            options.StaleAfter,
+            stopping
+        );
+        await SweepAsync(Sweep.Settled, ClaimLength, ReadSettled, stopping);
     }
 
     private Task SweepAttemptsAsync<T>(
@@ -131,7 +108,4 @@ internal sealed partial class GenerationSweeper(
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Event} of generation {GenerationId}, attempt {Attempt}")]
     private partial void Found(string @event, Guid generationId, int attempt);
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The sweep waits: {Error}")]
-    private partial void SweepFailed(string error);
 }

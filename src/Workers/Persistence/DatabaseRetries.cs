@@ -7,7 +7,7 @@ namespace Pipeline.Workers.Persistence;
 
 /// <summary>
 /// Retries of sagas, and of consumers that write to the database alone: minutes for a database that is away, since a
-/// dead letter would be work that stands still; seconds for what passes by itself: writers met, or no broker.
+/// dead letter would be work that stands still; seconds for what passes by itself: writers met, or the broker is away.
 /// </summary>
 internal static class DatabaseRetries
 {

@@ -217,17 +217,4 @@ public class Stack : IAsyncLifetime
         await using var channel = await connection.CreateChannelAsync();
         return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
     }
-
-    /// <summary>Messages that are still on their way: in the outbox, or in a queue that is no dead letters' one.</summary>
-    public async Task<long> PendingAsync()
-    {
-        var inOutbox = await ScalarAsync<long>("select count(*) from pipeline.outbox");
-        return inOutbox + (await QueuesAsync()).Where(x => !x.IsDeadLetters).Sum(x => x.Messages);
-    }
-
-    /// <summary>The dead letters' queues that are not empty, with their counts.</summary>
-    public async Task<List<string>> DeadLettersAsync() =>
-        [.. (await QueuesAsync()).Where(x => x.IsDeadLetters && x.Messages > 0).Select(x => $"{x.Name}: {x.Messages}")];
-
-    private async Task<List<QueueCount>> QueuesAsync() => await QueueCount.OfAsync(Broker, await NamesAsync("queues"));
 }
