@@ -44,6 +44,8 @@ internal static class CatalogEndpoints
         if (request.Query.ContainsKey("offset"))
             return Problems.BadRequest("offset: the catalogue's pages go by after, the last key of the page before.");
         var (prefix, after) = ((string?)request.Query["prefix"] ?? "", (string?)request.Query["after"]);
+        if ($"{prefix}{after}".Contains('\0', StringComparison.Ordinal))
+            return Problems.BadRequest("prefix, after: no key contains the character U+0000.");
         var entries = await reads.EntriesAsync(prefix, after, limit, cancellation);
         var next =
             entries.Count < limit

@@ -24,13 +24,14 @@ internal sealed partial class CatalogSweeper(
     // Less are left as they are: the views add them up as well.
     private const int TallyThreshold = 500;
 
-    // Claimed until the message would be lost too; the page that it works sets the time anew.
+    // Claimed until the message would be lost too; the page that it works sets the time anew. A part that is done has its
+    // end told again, until the rebuild ends and its parts go.
     private const string DueSql = """
         update pipeline.catalog_rebuild_parts p set due_at = now() + $2
         where (rebuild_id, number) in (
             select rebuild_id, number from pipeline.catalog_rebuild_parts
-            where due_at <= now() and not done order by due_at limit $1 for update skip locked)
-        returning rebuild_id, number, pages
+            where due_at <= now() order by due_at limit $1 for update skip locked)
+        returning rebuild_id, number, pages, done
         """;
 
     private const string ForgetSql = """
@@ -90,7 +91,11 @@ internal sealed partial class CatalogSweeper(
             command.Parameters.AddWithValue(options.StaleAfter);
             await using var row = await command.ExecuteReaderAsync(stopping);
             while (await row.ReadAsync(stopping))
-                due.Add(RebuildMessages.NextOf(row.GetGuid(0), row.GetInt32(1), row.GetInt32(2)));
+                due.Add(
+                    row.GetBoolean(3)
+                        ? RebuildMessages.EndOf(row.GetGuid(0), row.GetInt32(1))
+                        : RebuildMessages.NextOf(row.GetGuid(0), row.GetInt32(1), row.GetInt32(2))
+                );
         }
 
         await Outbox.AppendAsync(connection, transaction, due, stopping);

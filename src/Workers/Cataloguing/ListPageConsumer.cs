@@ -46,7 +46,12 @@ internal sealed partial class ListPageConsumer(
             await PostponeAsync(page, part.Tries, e.Message, cancellation);
             return;
         }
-        catch (Exception e) when (!cancellation.IsCancellationRequested)
+        catch (Exception) when (cancellation.IsCancellationRequested)
+        {
+            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
+            throw new OperationCanceledException(cancellation);
+        }
+        catch (Exception e)
         {
             // The store's settings, or an answer that nobody expects: the next try would be answered the same.
             await FailAsync(page.RebuildId, e.Message, cancellation);
@@ -90,7 +95,7 @@ internal sealed partial class ListPageConsumer(
         );
         List<WireMessage> messages =
         [
-            isDone ? RebuildMessages.ToWire(new PartListed(id, number)) : RebuildMessages.NextOf(id, number, page.Page),
+            isDone ? RebuildMessages.EndOf(id, number) : RebuildMessages.NextOf(id, number, page.Page),
             .. Enumerable.Range(1, boundaries.Count).Select(x => RebuildMessages.NextOf(id, x, pagesDone: 0)),
             .. doubtful.Select(key => Check(id, key)),
         ];

@@ -27,8 +27,16 @@ internal sealed partial class ObjectEventsConsumer(
 
         if (events.Count == 0)
             metrics.Notified("ignored");
-        foreach (var told in events)
-            await ApplyAsync(told, context.CancellationToken);
+        try
+        {
+            foreach (var told in events)
+                await ApplyAsync(told, context.CancellationToken);
+        }
+        catch (Exception) when (context.CancellationToken.IsCancellationRequested)
+        {
+            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
+            throw new OperationCanceledException(context.CancellationToken);
+        }
     }
 
     private async Task ApplyAsync(ObjectEvent told, CancellationToken cancellation)

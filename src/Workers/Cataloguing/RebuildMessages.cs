@@ -18,6 +18,11 @@ internal static class RebuildMessages
             ? ToWire(new SweepCatalog(rebuildId, pagesDone + 1))
             : ToWire(new ListPage(rebuildId, part, pagesDone + 1));
 
+    /// <summary>The message that tells the saga that a part is done.</summary>
+    /// <inheritdoc cref="NextOf" path="/param"/>
+    public static WireMessage EndOf(Guid rebuildId, int part) =>
+        part == SweepPart ? ToWire(new CatalogSwept(rebuildId)) : ToWire(new PartListed(rebuildId, part));
+
     /// <summary>A message of no project, which must reach its queue.</summary>
     public static WireMessage ToWire<T>(T message) => ToWire(message, Guid.NewGuid());
 

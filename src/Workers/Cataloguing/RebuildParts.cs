@@ -36,7 +36,7 @@ internal static class RebuildParts
     private const string AdvanceSql = """
         update pipeline.catalog_rebuild_parts
         set after_key = $3, until_key = coalesce($4, until_key), keys = keys + $5, done = $6, pages = pages + 1,
-            tries = 0, waiting_since = null, wait_reason = null, due_at = case when $6 then null else now() + $7 end
+            tries = 0, waiting_since = null, wait_reason = null, due_at = now() + $7
         where rebuild_id = $1 and number = $2
         """;
 

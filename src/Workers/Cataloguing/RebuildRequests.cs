@@ -23,6 +23,8 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         select rebuild_id from claimed union all select rebuild_id from pipeline.catalog_rebuild_slots where bucket = $1
         """;
 
+    private const string BegunSql = "select 1 from pipeline.catalog_rebuilds where correlation_id = $1";
+
     private const string JoinSql = """
         insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined) values ($1, $2, $3)
         """;
@@ -51,11 +53,12 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
             var own = NameBasedGuid.Create(commandId, "catalog-rebuild");
             var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
             await AskAsync(connection, transaction, JoinSql, cancellation, commandId, running, running != own);
-            if (running == own)
+            // Whoever joins one that has not begun asks for its beginning again: that message may lie in the dead letters.
+            if (await AskAsync(connection, transaction, BegunSql, cancellation, running) is null)
                 await Outbox.AppendAsync(
                     connection,
                     transaction,
-                    [RebuildMessages.ToWire(new BeginRebuild(own, bucket), own)],
+                    [RebuildMessages.ToWire(new BeginRebuild(running, bucket), running)],
                     cancellation
                 );
         }

@@ -43,7 +43,7 @@ internal sealed class SweepCatalogConsumer(NpgsqlDataSource source, CataloguingO
             options.StaleAfter,
             cancellation
         );
-        var next = isDone ? RebuildMessages.ToWire(new CatalogSwept(id)) : RebuildMessages.NextOf(id, Part, batch);
+        var next = isDone ? RebuildMessages.EndOf(id, Part) : RebuildMessages.NextOf(id, Part, batch);
         await Outbox.AppendAsync(connection, transaction, [next], cancellation);
         await transaction.CommitAsync(cancellation);
     }

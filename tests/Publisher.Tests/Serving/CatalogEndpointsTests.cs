@@ -83,6 +83,7 @@ public sealed class CatalogEndpointsTests(ScratchServers servers) : ServedPublis
     [Theory]
     [InlineData("/catalog?limit=0", 400, "bad-request")]
     [InlineData("/catalog?offset=1", 400, "bad-request")]
+    [InlineData("/catalog?prefix=a%00", 400, "bad-request")]
     [InlineData("/catalog/rebuilds/11111111-1111-1111-1111-111111111111", 404, "rebuild-not-found")]
     public async Task Error_is_a_problem_with_a_type(string path, int status, string type) =>
         await ShouldBeProblemAsync(await Client.GetAsync(path), status, type);

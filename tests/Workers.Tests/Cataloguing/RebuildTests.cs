@@ -118,6 +118,42 @@ public sealed class RebuildTests(RebuildPipeline pipeline) : IClassFixture<Rebui
     }
 
     [Fact]
+    public async Task Lost_messages_are_sent_again_so_that_a_rebuild_neither_fails_to_begin_nor_to_end()
+    {
+        const string Lose = "delete from pipeline.outbox where exchange = any($1) returning 1";
+        var first = await pipeline.AskAsync();
+        await pipeline.AskAsync(Lose, (object)new[] { "begin-rebuild" });
+        await pipeline.StepAsync();
+        (await pipeline.StateAsync(first)).ShouldBeNull();
+
+        // The next request finds that it has not begun.
+        var second = await pipeline.AskAsync();
+        await pipeline.StepAsync();
+        (await pipeline.StateAsync(first)).ShouldBe("Listing");
+
+        var lost = 0;
+        var receipt = await pipeline.RunAsync(
+            first,
+            async () =>
+            {
+                // What tells of an end is lost three times, and told again once it is due.
+                if (
+                    lost < 3
+                    && await pipeline.AskAsync(Lose, (object)new[] { "part-listed", "catalog-swept" }) is not null
+                )
+                    lost++;
+                await pipeline.AskAsync(
+                    "update pipeline.catalog_rebuild_parts set due_at = now() where done returning 1"
+                );
+            }
+        );
+
+        lost.ShouldBe(3);
+        receipt.ShouldStartWith("applied");
+        (await pipeline.ReceiptAsync(second)).ShouldNotBeNull().ShouldStartWith("applied: Joined");
+    }
+
+    [Fact]
     public async Task Cancelled_rebuild_removes_nothing_and_frees_the_bucket()
     {
         await pipeline.PlantAsync("cancelled-gone.png");

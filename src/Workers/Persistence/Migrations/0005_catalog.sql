@@ -141,7 +141,7 @@ create table pipeline.catalog_rebuild_parts (
     constraint pk_catalog_rebuild_parts primary key (rebuild_id, number)
 );
 
-create index ix_catalog_rebuild_parts_due on pipeline.catalog_rebuild_parts (due_at) where not done;
+create index ix_catalog_rebuild_parts_due on pipeline.catalog_rebuild_parts (due_at);
 
 create or replace view status.catalog as
 select o.key, o.size, o.etag, o.content_type, o.last_modified, o.first_seen, o.changed_at, o.seen_in_rebuild
