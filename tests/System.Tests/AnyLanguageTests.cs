@@ -32,7 +32,7 @@ public sealed class AnyLanguageTests : Stack
 
         sent.ShouldBeGreaterThanOrEqualTo(36);
         await UntilReceiptsAsync(sent);
-        await UntilAsync("both of each are done", async () => await this.WaitingAsync() == 0);
+        await UntilAsync("both of each are done", async () => await this.PendingAsync() == 0);
         (await ScalarAsync<long>("select count(*) from status.receipt_conflicts")).ShouldBe(0);
         (await this.DeadLetterCountAsync()).ShouldBe(0);
         var unread = await RowsAsync(

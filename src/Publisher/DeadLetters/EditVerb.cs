@@ -48,7 +48,12 @@ internal static class EditVerb
                 await edit.SendAsync(reads, signature.Read(parsed), context, cancellation);
                 if (context.Screen.Json)
                     await context.Screen.ObjectAsync(
-                        new { edited = letter.MessageId, successor = edit.SuccessorId, confirmed = true }
+                        new
+                        {
+                            edited = letter.MessageId,
+                            successor = edit.SuccessorId,
+                            confirmed = true,
+                        }
                     );
                 else
                     await context.Screen.LineAsync(

@@ -48,7 +48,9 @@ internal sealed class LetterEdit
         var json = Parse(body);
         // The id follows from the content alone, so that the same edit is the same command.
         json.Remove(CommandId);
-        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(json.ToJsonString(WireJson.Options))));
+        var hash = Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.UTF8.GetBytes(json.ToJsonString(WireJson.Options)))
+        );
         var successor = NameBasedGuid.Create(old, $"edit {hash}");
         json.Insert(0, CommandId, successor.ToString());
         var bytes = Encoding.UTF8.GetBytes(json.ToJsonString(WireJson.Options));

@@ -14,7 +14,10 @@ namespace Pipeline.Publisher.DeadLetters;
 /// </summary>
 internal static class LetterFile
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding Strict = new(
+        encoderShouldEmitUTF8Identifier: false,
+        throwOnInvalidBytes: true
+    );
 
     public static string Write(DeadLetter letter)
     {
@@ -61,9 +64,7 @@ internal static class LetterFile
                 ?? throw new JsonException("has no properties.");
             var body = json["bodyBase64"] is { } bytes
                 ? Convert.FromBase64String(bytes.GetValue<string>())
-                : Encoding.UTF8.GetBytes(
-                    json["body"]?.GetValue<string>() ?? throw new JsonException("has no body.")
-                );
+                : Encoding.UTF8.GetBytes(json["body"]?.GetValue<string>() ?? throw new JsonException("has no body."));
             var properties = given.ToAmqp();
             properties.Headers = HeaderJson.Read(json["headers"] as JsonObject ?? []);
             var routingKey = json["routingKey"]?.GetValue<string>() ?? "";

@@ -26,7 +26,8 @@ internal static class MoveVerbs
     public static Command BuildDiscard(VerbRunner verbs) =>
         Build(verbs, LetterAction.Discard, DiscardHelp, reasonRequired: true);
 
-    public static Command BuildPark(VerbRunner verbs) => Build(verbs, LetterAction.Park, ParkHelp, reasonRequired: false);
+    public static Command BuildPark(VerbRunner verbs) =>
+        Build(verbs, LetterAction.Park, ParkHelp, reasonRequired: false);
 
     private static Command Build(VerbRunner verbs, LetterAction action, string help, bool reasonRequired)
     {

@@ -29,7 +29,10 @@ internal static class Outgoing
     /// <summary>The corrected command under its new id, to the queue in which the first one failed.</summary>
     public static WireMessage Edited(DeadLetter letter, Guid successor, string routingKey, byte[] body)
     {
-        var properties = Copy(letter, x => !Headers.IsOfTheFailure(x) && x is not (Headers.ReplayCount or Headers.ReplayRun));
+        var properties = Copy(
+            letter,
+            x => !Headers.IsOfTheFailure(x) && x is not (Headers.ReplayCount or Headers.ReplayRun)
+        );
         properties.Headers![Headers.EditedFrom] = letter.MessageId;
         properties.MessageId = successor.ToString();
         properties.Type = letter.Type;

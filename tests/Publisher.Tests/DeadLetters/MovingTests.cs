@@ -48,10 +48,9 @@ public sealed class MovingTests(ScratchDesk desk) : IClassFixture<ScratchDesk>
             .Select(x => JsonSerializer.Deserialize<RecordDeadLetterActions>(x.Body.Span, WireJson.Options)!)
             .SelectMany(x => x.Steps)
             .ToArray();
-        steps.Select(x => (x.Action, x.MessageId, x.DoneAt is null)).ShouldBe([
-            ("discard", ids[1].ToString(), true),
-            ("discard", ids[1].ToString(), false),
-        ]);
+        steps
+            .Select(x => (x.Action, x.MessageId, x.DoneAt is null))
+            .ShouldBe([("discard", ids[1].ToString(), true), ("discard", ids[1].ToString(), false)]);
     }
 
     [Fact]
@@ -105,16 +104,19 @@ public sealed class MovingTests(ScratchDesk desk) : IClassFixture<ScratchDesk>
     /// <summary>Everything of a message, its types included, as a text that can be compared.</summary>
     private static string Text(BasicGetResult message) =>
         $"{message.RoutingKey} {Convert.ToHexString(message.Body.Span)} "
-        + string.Join(' ', new object?[]
-        {
-            message.BasicProperties.MessageId,
-            message.BasicProperties.Type,
-            message.BasicProperties.ContentType,
-            message.BasicProperties.CorrelationId,
-            message.BasicProperties.AppId,
-            message.BasicProperties.Timestamp.UnixTime,
-            message.BasicProperties.DeliveryMode,
-        })
+        + string.Join(
+            ' ',
+            new object?[]
+            {
+                message.BasicProperties.MessageId,
+                message.BasicProperties.Type,
+                message.BasicProperties.ContentType,
+                message.BasicProperties.CorrelationId,
+                message.BasicProperties.AppId,
+                message.BasicProperties.Timestamp.UnixTime,
+                message.BasicProperties.DeliveryMode,
+            }
+        )
         + Text(message.BasicProperties.Headers!);
 
     private static string Text(object? value) =>

@@ -50,9 +50,10 @@ internal sealed class ScratchBucket : IAsyncDisposable
         );
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>As many in one request as the protocol allows.</summary>
+    public async Task DeleteAsync(IEnumerable<string> keys)
     {
-        foreach (var some in (await KeysAsync()).Chunk(1_000))
+        foreach (var some in keys.Chunk(1_000))
             await Client.DeleteObjectsAsync(
                 new DeleteObjectsRequest
                 {
@@ -60,6 +61,11 @@ internal sealed class ScratchBucket : IAsyncDisposable
                     Objects = [.. some.Select(x => new KeyVersion { Key = x })],
                 }
             );
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await DeleteAsync(await KeysAsync());
         await Client.DeleteBucketAsync(Name);
         Client.Dispose();
     }

@@ -5,11 +5,15 @@ namespace Pipeline.SystemTests.Harness;
 /// <summary>What lies in a pipeline's queues.</summary>
 internal static class StackQueues
 {
-    /// <summary>Messages that are still on their way: in the outbox, or in a queue that is no dead letters' one.</summary>
+    /// <summary>
+    /// Messages that are still on their way: in the outbox, or in a queue that is neither for dead letters nor a listener's,
+    /// which nobody reads.
+    /// </summary>
     public static async Task<long> PendingAsync(this Stack stack)
     {
         var inOutbox = await stack.ScalarAsync<long>("select count(*) from pipeline.outbox");
-        return inOutbox + (await QueuesAsync(stack)).Where(x => !x.IsDeadLetters).Sum(x => x.Messages);
+        return inOutbox
+            + (await QueuesAsync(stack)).Where(x => !x.IsDeadLetters && !x.IsListeners).Sum(x => x.Messages);
     }
 
     /// <summary>The dead letters' queues that are not empty, with their counts.</summary>
@@ -19,6 +23,9 @@ internal static class StackQueues
                 .Where(x => x.IsDeadLetters && x.Messages > 0)
                 .Select(x => $"{x.Name}: {x.Messages}"),
         ];
+
+    public static async Task<long> DeadLetterCountAsync(this Stack stack) =>
+        (await QueuesAsync(stack)).Where(x => x.IsDeadLetters).Sum(x => x.Messages);
 
     /// <summary>As the broker itself counts: the management's numbers lag behind.</summary>
     private static async Task<List<QueueCount>> QueuesAsync(Stack stack)
@@ -37,4 +44,6 @@ internal sealed record QueueCount(string Name, long Messages)
 {
     public bool IsDeadLetters =>
         Name.EndsWith("_error", StringComparison.Ordinal) || Name.EndsWith("_skipped", StringComparison.Ordinal);
+
+    public bool IsListeners => Name.StartsWith("listener", StringComparison.Ordinal);
 }
