@@ -5,8 +5,8 @@ using RabbitMQ.Client;
 namespace Pipeline.Publisher.DeadLetters;
 
 /// <summary>
-/// AMQP headers as JSON. Texts, whole numbers, booleans, lists and null stand for themselves; what JSON has no word for is
-/// an object with one member: <c>$table</c>, <c>$time</c> (seconds), <c>$real</c>, <c>$base64</c>.
+/// AMQP headers as JSON. Texts, whole numbers, booleans, lists and null stand for themselves; what JSON has no word for
+/// is an object with one member: <c>$table</c>, <c>$time</c> (seconds), <c>$real</c>, <c>$base64</c>.
 /// </summary>
 internal static class HeaderJson
 {

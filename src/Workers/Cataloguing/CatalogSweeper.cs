@@ -24,8 +24,8 @@ internal sealed partial class CatalogSweeper(
     // Less are left as they are: the views add them up as well.
     private const int TallyThreshold = 500;
 
-    // Claimed until the message would be lost too; the page that it works sets the time anew. A part that is done has its
-    // end told again, until the rebuild ends and its parts go.
+    // Claimed until the message would be lost too; the page that it works sets the time anew. A part that is done has
+    // its end told again, until the rebuild ends and its parts go.
     private const string DueSql = """
         update pipeline.catalog_rebuild_parts p set due_at = now() + $2
         where (rebuild_id, number) in (

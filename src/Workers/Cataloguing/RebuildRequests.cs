@@ -53,7 +53,7 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
             var own = NameBasedGuid.Create(commandId, "catalog-rebuild");
             var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
             await AskAsync(connection, transaction, JoinSql, cancellation, commandId, running, running != own);
-            // Whoever joins one that has not begun asks for its beginning again: that message may lie in the dead letters.
+            // Whoever joins one that has not begun asks for its beginning again: that message may be a dead letter.
             if (await AskAsync(connection, transaction, BegunSql, cancellation, running) is null)
                 await Outbox.AppendAsync(
                     connection,

@@ -6,8 +6,8 @@ namespace Pipeline.SystemTests.Harness;
 internal static class StackQueues
 {
     /// <summary>
-    /// Messages that are still on their way: in the outbox, or in a queue that is neither for dead letters nor a listener's,
-    /// which nobody reads.
+    /// Messages that are still on their way: in the outbox, or in a queue that is neither for dead letters nor a
+    /// listener's, which nobody reads.
     /// </summary>
     public static async Task<long> PendingAsync(this Stack stack)
     {
