@@ -94,6 +94,10 @@ public sealed class WebhookTests(ITestOutputHelper output) : Stack
             receiver.Url.ToString(),
             "--project",
             project.ToString(),
+            "--event",
+            "scenes-defined",
+            "--event",
+            "image-saved",
             "--json"
         );
         var json = JsonElement.Parse(printed.Split('\n').First(x => x.StartsWith('{')));

@@ -4,6 +4,7 @@ using Amazon.Runtime;
 using Amazon.S3;
 using Microsoft.Extensions.Configuration;
 using Npgsql;
+using Pipeline.SystemTests.Harness;
 using RabbitMQ.Client;
 using Xunit;
 
@@ -84,9 +85,7 @@ public sealed class ScratchServers : IAsyncLifetime
             await Store.DeleteObjectAsync(Bucket, o.Key);
         await Store.DeleteBucketAsync(Bucket);
         Store.Dispose();
-        await using var admin = NpgsqlDataSource.Create(Servers.Required("ConnectionStrings__Postgres"));
-        await using var drop = admin.CreateCommand($"drop database {_name} with (force)");
-        await drop.ExecuteNonQueryAsync();
+        await DatabaseServer.DropAsync(_name);
         _management.Dispose();
     }
 
@@ -115,9 +114,7 @@ public sealed class ScratchServers : IAsyncLifetime
 
     private async Task CreateDatabaseAsync()
     {
-        await using (var admin = NpgsqlDataSource.Create(Servers.Required("ConnectionStrings__Postgres")))
-        await using (var create = admin.CreateCommand($"create database {_name}"))
-            await create.ExecuteNonQueryAsync();
+        await DatabaseServer.CreateAsync(_name);
         Database = NpgsqlDataSource.Create(In(_name, "ConnectionStrings__Postgres"));
         foreach (var file in Directory.GetFiles(Migrations(), "*.sql").Order(StringComparer.Ordinal))
             await SqlAsync(await File.ReadAllTextAsync(file));

@@ -56,9 +56,7 @@ public class Stack : IAsyncLifetime
         }
 
         var server = Required("ConnectionStrings__Postgres");
-        await using (var admin = NpgsqlDataSource.Create(server))
-        await using (var create = admin.CreateCommand($"create database {_name}"))
-            await create.ExecuteNonQueryAsync();
+        await DatabaseServer.CreateAsync(_name);
         var connection = new NpgsqlConnectionStringBuilder(server) { Database = _name, MaxPoolSize = 8 };
         Database = NpgsqlDataSource.Create(connection.ConnectionString);
 
@@ -84,9 +82,7 @@ public class Stack : IAsyncLifetime
         await Database.DisposeAsync();
         NpgsqlConnection.ClearAllPools();
         await _management.SendAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        await using var admin = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
-        await using var drop = admin.CreateCommand($"drop database {_name} with (force)");
-        await drop.ExecuteNonQueryAsync();
+        await DatabaseServer.DropAsync(_name);
         _management.Dispose();
     }
 

@@ -42,11 +42,11 @@ internal static class StackReport
             using var state = JsonDocument.Parse(await management.GetAsync($"/api/queues/{virtualHost}/{name}"));
             var fields = state.RootElement;
             string Field(string field) => fields.TryGetProperty(field, out var value) ? value.GetRawText() : "-";
-            if (Field("messages") == "0" && Field("consumers") is "0" or "-")
+            if (Field("messages") == "0")
                 continue;
             report.AppendLine(
                 $"{name}: ready {Field("messages_ready")}, unanswered {Field("messages_unacknowledged")}, "
-                    + $"consumers {Field("consumer_details")}"
+                    + $"consumers {Field("consumers")}"
             );
         }
     }

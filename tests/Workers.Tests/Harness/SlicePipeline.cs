@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -54,7 +55,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             await ManageAsync(HttpMethod.Put, $"/api/permissions/{_name}/{user}", All);
         }
 
-        await ExecuteOnServerAsync($"create database {_name}");
+        await DatabaseServer.CreateAsync(_name);
         var database = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Postgres")) { Database = _name };
         (_brokerUri, _database) = (broker.Uri.ToString(), database.ConnectionString);
         _host = BuildHost();
@@ -80,7 +81,7 @@ public abstract class SlicePipeline : IAsyncLifetime
         NpgsqlConnection.ClearPool(Database.CreateConnection());
         _host.Dispose();
         await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        await ExecuteOnServerAsync($"drop database {_name} with (force)");
+        await DatabaseServer.DropAsync(_name);
     }
 
     private protected ValueTask SendAsync<T>(
@@ -167,15 +168,17 @@ public abstract class SlicePipeline : IAsyncLifetime
     /// <summary>Ends every session of this pipeline's database, and lets none begin.</summary>
     internal async Task TakeDatabaseAwayAsync()
     {
-        await ExecuteOnServerAsync($"alter database {_name} connection limit 0");
+        await DatabaseServer.ExecuteAsync($"alter database {_name} connection limit 0");
         await EndSessionsAsync();
     }
 
-    internal Task GiveDatabaseBackAsync() => ExecuteOnServerAsync($"alter database {_name} connection limit -1");
+    internal Task GiveDatabaseBackAsync() => DatabaseServer.ExecuteAsync($"alter database {_name} connection limit -1");
 
     internal async Task EndSessionsAsync()
     {
-        await ExecuteOnServerAsync($"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_name}'");
+        await DatabaseServer.ExecuteAsync(
+            $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_name}'"
+        );
         Database.Clear(); // Else a test's own next question would meet a dead session.
     }
 
@@ -258,13 +261,6 @@ public abstract class SlicePipeline : IAsyncLifetime
         request.Content = new StringContent(body, Encoding.UTF8, "application/json");
         using var answer = await client.SendAsync(request);
         answer.EnsureSuccessStatusCode();
-    }
-
-    private static async Task ExecuteOnServerAsync(string sql)
-    {
-        await using var server = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
-        await using var command = server.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
     }
 
     private static string Required(string variable) =>

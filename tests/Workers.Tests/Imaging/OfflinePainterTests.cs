@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
@@ -88,18 +87,6 @@ public sealed class OfflinePainterTests
     [InlineData(512, 4_097)]
     public void Size_out_of_range_is_refused(int width, int height) =>
         Should.Throw<ArgumentException>(() => OfflinePainter.Paint(Kite with { Width = width, Height = height }));
-
-    [Fact]
-    public void Picture_takes_milliseconds()
-    {
-        OfflinePainter.Paint(Kite); // compiled
-        var watch = Stopwatch.StartNew();
-        for (var slot = 0; slot < 10; slot++)
-            OfflinePainter.Paint(Kite with { Slot = slot });
-
-        // About 10 ms each in a Release build; ten times that says that something has gone wrong.
-        (watch.Elapsed / 10).ShouldBeLessThan(TimeSpan.FromMilliseconds(100));
-    }
 
     private static byte[] Pixels(PaintRequest request) => Unfilter(OfflinePainter.Paint(request), request.Width);
 

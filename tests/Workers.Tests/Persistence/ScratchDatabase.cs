@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Workers.Persistence;
 using Xunit;
 
@@ -27,7 +28,7 @@ public sealed class ScratchDatabase : IAsyncLifetime
     /// <summary>An empty database.</summary>
     public async Task CreateAsync()
     {
-        await ExecuteOnServerAsync($"create database {_name}");
+        await DatabaseServer.CreateAsync(_name);
         Source = NpgsqlDataSource.Create(ConnectionString("ConnectionStrings__Postgres"));
     }
 
@@ -42,7 +43,7 @@ public sealed class ScratchDatabase : IAsyncLifetime
         if (Source is null)
             return; // It was never made, and the test has said why.
         await Source.DisposeAsync();
-        await ExecuteOnServerAsync($"drop database {_name} with (force)");
+        await DatabaseServer.DropAsync(_name);
     }
 
     /// <summary>Another role's settings, in this database.</summary>
@@ -74,13 +75,6 @@ public sealed class ScratchDatabase : IAsyncLifetime
         await using var command = Source.CreateCommand(sql);
         foreach (var parameter in parameters)
             command.Parameters.AddWithValue(parameter);
-        await command.ExecuteNonQueryAsync();
-    }
-
-    private static async Task ExecuteOnServerAsync(string sql)
-    {
-        await using var server = NpgsqlDataSource.Create(Required("ConnectionStrings__Postgres"));
-        await using var command = server.CreateCommand(sql);
         await command.ExecuteNonQueryAsync();
     }
 }
