@@ -1,6 +1,7 @@
 "use strict";
 
 const refreshMilliseconds = 2000;
+const troublesMilliseconds = 10000; // Counting the dead letters asks the broker for each queue.
 const rowsShown = 25;
 const good = new Set(["applied", "unchanged"]);
 const bad = new Set(["rejected", "failed"]);
@@ -86,4 +87,31 @@ async function refresh() {
   }
 }
 
+// What nobody but a person can mend, with the verb that shows more.
+async function refreshTroubles() {
+  const state = document.getElementById("troubles-state");
+  try {
+    const [letters, deletions, urls] = await Promise.all([
+      read("/dead-letters"),
+      read("/deletions?failed=true"),
+      read("/urls/health"),
+    ]);
+    const troubles = [
+      ...letters.queues.map(x => [`Messages in ${x.queue}`, x.messages, "publisher dead-letters list"]),
+      ["Deletions that were given up", `${deletions.deletions.length}${deletions.next ? " and more" : ""}`, "publisher deletions --failed"],
+      ["URLs of pictures that cannot be renewed", urls.health.failing, "publisher urls"],
+      ["URLs of pictures that are expired", urls.health.expired, "publisher urls"],
+    ].filter(([, count]) => count !== 0 && count !== "0");
+    state.textContent = troubles.length === 0 ? "Nothing waits for a person." : "";
+    state.className = "good";
+    fill("troubles", troubles, ([what, count, verb]) => [cell(what), cell(count, "number bad"), cell(verb, "id")]);
+  } catch (error) {
+    state.textContent = `Cannot be read: ${error.message}`;
+    state.className = "bad";
+  } finally {
+    setTimeout(refreshTroubles, troublesMilliseconds);
+  }
+}
+
 refresh();
+refreshTroubles();

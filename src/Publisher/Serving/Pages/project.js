@@ -78,6 +78,7 @@ function showGeneration(generations) {
     return row;
   });
   document.getElementById("generation-rows").replaceChildren(...rows);
+  document.getElementById("generation-table").hidden = rows.length === 0;
 }
 
 async function refreshGeneration() {
