@@ -9,6 +9,11 @@ public static class WireNames
     /// <summary>The consistent-hash exchange behind every lane command's own exchange.</summary>
     public const string LanesExchange = "project-lanes";
 
+    /// <summary>
+    /// Header of a dead letter: the exchange through which it came, which may be all that tells which message it is.
+    /// </summary>
+    public const string ExchangeHeader = "x-exchange";
+
     private static readonly ConcurrentDictionary<Type, string> Exchanges = new();
 
     /// <summary>The exchange of a message type, which is also its AMQP <c>type</c>: <c>SaveImage</c> → <c>save-image</c>.</summary>

@@ -194,7 +194,7 @@ public sealed class BadInputTests : Stack
             ("[1, 2]", "save-image", "not a JSON object"),
             ("", "save-image", "empty"),
             ("{}", "save-the-whales", "'save-the-whales' is no message of this pipeline"),
-            ("{}", "image-saved", "not a lane command"),
+            ("{}", "image-saved", "it must be published to its own"),
             ($"{{ \"slot\": \"first\", \"projectId\": \"{projectId}\" }}", "save-image", "slot"),
             (new string(' ', (1024 * 1024) + 1), "save-image", "the limit is 1048576"),
         ];
@@ -202,6 +202,8 @@ public sealed class BadInputTests : Stack
         for (var i = 0; i < cases.Length; i++)
             await client.PublishAsync("save-image", key, cases[i].Body, ids[i].ToString(), cases[i].Type);
         await client.PublishAsync("save-image", key, "{}", messageId: null, "save-image"); // Not even an id.
+        var unwanted = Guid.NewGuid(); // Only a person's replay comes this way.
+        await client.PublishAsync("project-lanes", key, "{}", unwanted.ToString(), "image-saved");
         await client.PublishAsync(
             "save-image",
             key,
@@ -210,7 +212,8 @@ public sealed class BadInputTests : Stack
             type: null
         );
 
-        await UntilReceiptsAsync(cases.Length + 1);
+        await UntilReceiptsAsync(cases.Length + 2);
+        (await ReceiptAsync(unwanted)).ShouldContain("not a lane command");
         for (var i = 0; i < cases.Length; i++)
         {
             var receipt = await ReceiptAsync(ids[i]);
@@ -227,10 +230,10 @@ public sealed class BadInputTests : Stack
             async () =>
             {
                 dead.AddRange(await DeadLettersAsync(client));
-                return dead.Count >= cases.Length + 1;
+                return dead.Count >= cases.Length + 2;
             }
         );
-        dead.Count.ShouldBe(cases.Length + 1);
+        dead.Count.ShouldBe(cases.Length + 2);
         dead.Count(x => Header(x, "MT-Fault-Message") is not null || Header(x, "MT-Reason") is not null)
             .ShouldBe(dead.Count);
     }

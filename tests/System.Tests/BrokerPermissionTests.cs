@@ -2,11 +2,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
-using System.Text.RegularExpressions;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire.Schemas;
 using RabbitMQ.Client;
-using RabbitMQ.Client.Exceptions;
 using Shouldly;
 using Xunit;
 using Xunit.Abstractions;
@@ -14,11 +12,8 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>What a foreign service's login may do on the real broker, and what is refused to it.</summary>
-public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper output) : IClassFixture<Stack>
+public sealed class BrokerPermissionTests(Stack stack, ITestOutputHelper output) : IClassFixture<Stack>
 {
-    // Each refusal closes its channel, so each has one of its own.
-    private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(60);
-
     [Fact]
     public async Task Foreign_service_can_read_no_dead_letters_consume_no_lane_and_publish_nothing_internal()
     {
@@ -32,28 +27,33 @@ public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper
 
         foreach (var queue in queues)
         {
-            await RefusedAsync(connection, x => x.BasicGetAsync(queue, autoAck: true), "get", queue);
-            await RefusedAsync(
+            await Refusal.ShouldBeRefusedAsync(connection, x => x.BasicGetAsync(queue, autoAck: true), "get", queue);
+            await Refusal.ShouldBeRefusedAsync(
                 connection,
                 x => x.BasicConsumeAsync(queue, autoAck: true, new Silent(x)),
                 "consume",
                 queue
             );
-            await RefusedAsync(connection, x => x.QueuePurgeAsync(queue), "purge", queue);
-            await RefusedAsync(connection, x => x.QueueDeleteAsync(queue), "delete", queue);
+            await Refusal.ShouldBeRefusedAsync(connection, x => x.QueuePurgeAsync(queue), "purge", queue);
+            await Refusal.ShouldBeRefusedAsync(connection, x => x.QueueDeleteAsync(queue), "delete", queue);
         }
 
-        var (commands, events) = (PublicCommands(), Events());
+        var (commands, events) = (PublicCommands.Names, Events());
         foreach (var exchange in exchanges)
         {
             if (!commands.Contains(exchange, StringComparer.Ordinal))
-                await RefusedAsync(connection, x => PublishAsync(x, exchange), "publish", exchange);
+                await Refusal.ShouldBeRefusedAsync(connection, x => PublishAsync(x, exchange), "publish", exchange);
             if (!events.Contains(exchange, StringComparer.Ordinal))
-                await RefusedAsync(connection, x => x.QueueBindAsync("client-own", exchange, "#"), "bind", exchange);
-            await RefusedAsync(connection, x => x.ExchangeDeleteAsync(exchange), "delete", exchange);
+                await Refusal.ShouldBeRefusedAsync(
+                    connection,
+                    x => x.QueueBindAsync("client-own", exchange, "#"),
+                    "bind",
+                    exchange
+                );
+            await Refusal.ShouldBeRefusedAsync(connection, x => x.ExchangeDeleteAsync(exchange), "delete", exchange);
             // A queue of its own whose dead letters go there would be a way round.
             if (!commands.Contains(exchange, StringComparer.Ordinal))
-                await RefusedAsync(
+                await Refusal.ShouldBeRefusedAsync(
                     connection,
                     x =>
                         x.QueueDeclareAsync(
@@ -72,7 +72,7 @@ public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper
         }
 
         // The default exchange leads into every queue.
-        await RefusedAsync(connection, x => PublishAsync(x, ""), "publish", "the default exchange");
+        await Refusal.ShouldBeRefusedAsync(connection, x => PublishAsync(x, ""), "publish", "the default exchange");
         output.WriteLine($"{queues.Count} queues and {exchanges.Count} exchanges tried");
     }
 
@@ -89,9 +89,39 @@ public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper
         (await channel.BasicGetAsync("client-listener", autoAck: true)).ShouldBeNull();
 
         // Unreadable on purpose: what counts is that the broker takes it and has a queue for it.
-        foreach (var name in PublicCommands())
+        foreach (var name in PublicCommands.Names)
             await PublishAsync(channel, name);
         channel.IsOpen.ShouldBeTrue();
+    }
+
+    [Fact]
+    public async Task Foreign_service_with_a_topic_permission_hears_its_own_project_only()
+    {
+        var login = await stack.CreateUserAsync("client");
+        var (project, user) = (Guid.NewGuid().ToString(), login.UserInfo.Split(':')[0]);
+        using var management = new BrokerManagement();
+        await management.SendAsync(
+            HttpMethod.Put,
+            $"/api/topic-permissions{login.AbsolutePath}/{user}",
+            new
+            {
+                exchange = "image-saved",
+                write = "^$",
+                read = $"^{project}$",
+            }
+        );
+        await using var connection = await new ConnectionFactory { Uri = login }.CreateConnectionAsync();
+        await using var channel = await connection.CreateChannelAsync();
+        await channel.QueueDeclareAsync("client-topic", durable: false, exclusive: false, autoDelete: false);
+        await channel.QueueBindAsync("client-topic", "image-saved", project);
+
+        foreach (var key in new[] { "#", "*", Guid.NewGuid().ToString() })
+            await Refusal.ShouldBeRefusedAsync(
+                connection,
+                x => x.QueueBindAsync("client-topic", "image-saved", key),
+                "bind",
+                key
+            );
     }
 
     [Fact]
@@ -143,51 +173,8 @@ public sealed partial class BrokerPermissionTests(Stack stack, ITestOutputHelper
             "{"u8.ToArray()
         );
 
-    private static Task RefusedAsync(IConnection connection, Func<IChannel, ValueTask> act, string verb, string what) =>
-        RefusedAsync(connection, x => act(x).AsTask(), verb, what);
-
-    private static async Task RefusedAsync(IConnection connection, Func<IChannel, Task> act, string verb, string what)
-    {
-        await using var channel = await connection.CreateChannelAsync();
-        var closed = new TaskCompletionSource<ushort>(TaskCreationOptions.RunContinuationsAsynchronously);
-        channel.ChannelShutdownAsync += (_, reason) =>
-        {
-            closed.TrySetResult(reason.ReplyCode);
-            return Task.CompletedTask;
-        };
-        try
-        {
-            await act(channel);
-        }
-        catch (OperationInterruptedException e)
-        {
-            closed.TrySetResult(e.ShutdownReason?.ReplyCode ?? 0);
-        }
-
-        // A publish has no answer of its own: the broker closes the channel a moment later.
-        if (verb != "publish")
-            channel.IsOpen.ShouldBeFalse($"{verb} {what} was allowed");
-        (await closed.Task.WaitAsync(CloseLimit)).ShouldBe((ushort)403, $"{verb} {what}: ACCESS_REFUSED");
-    }
-
-    /// <summary>Commands but those whose section in docs/messages.md is for operators.</summary>
-    private static string[] PublicCommands()
-    {
-        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs/messages.md"));
-        var operators = OperatorSection().Matches(page).Select(x => x.Groups["name"].Value);
-        var commands = MessageCatalog.All.Where(x => x.IsCommand).Select(x => x.Name);
-        return [.. commands.Except(operators, StringComparer.Ordinal)];
-    }
-
     private static string[] Events() =>
         [.. MessageCatalog.All.Where(x => x.Kind == MessageKind.Event).Select(x => x.Name)];
-
-    [GeneratedRegex(
-        "\n## (?<name>[a-z-]+)\n\nFor operators",
-        RegexOptions.ExplicitCapture,
-        matchTimeoutMilliseconds: 1000
-    )]
-    private static partial Regex OperatorSection();
 
     private sealed class Silent(IChannel channel) : AsyncDefaultBasicConsumer(channel);
 }

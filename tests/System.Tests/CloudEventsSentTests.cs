@@ -28,9 +28,9 @@ public abstract class CloudEventsSent(string form) : Stack
         await publisher.PublishAsync(board.ToWire(), CancellationToken.None);
         // This one's event comes through the outbox; a good one's request goes on to the saga.
         MessageCatalog.TryFind("cancel-generation", out var cancel).ShouldBeTrue();
-        await new ForeignCommand(cancel!).SendAsync(client, ForeignForm.PlainJson);
+        await new ForeignMessage(cancel!).SendAsync(client, ForeignForm.PlainJson);
         MessageCatalog.TryFind("generate-image", out var generate).ShouldBeTrue();
-        var request = new ForeignCommand(generate!);
+        var request = new ForeignMessage(generate!);
         request.Body["deadline"] = null;
         await request.SendAsync(client, ForeignForm.PlainJson);
 

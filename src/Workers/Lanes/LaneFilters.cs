@@ -62,6 +62,7 @@ internal sealed class LaneUnreadableFilter(int lane, ILogger logger)
 {
     public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
     {
+        UnreadableCommand.KeepExchange(context);
         await RefuseAsync(context, context.Exception);
         // Without this MassTransit would take the message for one that nobody wanted, and move it a second time.
         await context.NotifyFaulted(context.Exception);

@@ -31,7 +31,12 @@ internal sealed record CloudEventAttributes(string? SpecVersion, string? Id, str
 
     /// <summary>The same from the event's JSON.</summary>
     public static CloudEventAttributes Of(JsonElement json) =>
-        new(Text(json, "specversion"), Text(json, "id"), Text(json, "source"), Text(json, "type"));
+        new(
+            IncomingBody.TextIn(json, "specversion"),
+            IncomingBody.TextIn(json, "id"),
+            IncomingBody.TextIn(json, "source"),
+            IncomingBody.TextIn(json, "type")
+        );
 
     /// <summary>What the specification's section "REQUIRED Attributes" wants and is not there.</summary>
     public IEnumerable<string> Violations()
@@ -46,9 +51,6 @@ internal sealed record CloudEventAttributes(string? SpecVersion, string? Id, str
 
     private static string? Header(ReceiveContext delivery, string name) =>
         delivery.TransportHeaders.TryGetHeader(name, out var value) ? value.ToString() : null;
-
-    private static string? Text(JsonElement json, string name) =>
-        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }
 
 /// <summary>Makes a message of a CloudEvent.</summary>
@@ -56,23 +58,33 @@ internal static class CloudEventReader
 {
     /// <param name="delivery">The message.</param>
     /// <param name="attributes">Of the event.</param>
-    /// <param name="body">The event's data.</param>
+    /// <param name="body">The event's data; null where it has none that could be a message.</param>
     /// <param name="messageId">The AMQP message's id, where the event's own is no UUID.</param>
     /// <param name="contentType">Of the data.</param>
     public static ConsumeContext Open(
         ReceiveContext delivery,
         CloudEventAttributes attributes,
-        JsonElement body,
+        JsonElement? body,
         Guid? messageId,
         ContentType contentType
     )
     {
-        if (attributes.Type is null || !MessageCatalog.TryFind(attributes.Type, out var contract))
-            throw new SerializationException($"'{attributes.Type}' is no message of this pipeline (CloudEvents type).");
-
         var id = Guid.TryParse(attributes.Id, out var own) ? own : messageId;
-        var read = IncomingBody.Check(contract, body, id, [.. attributes.Violations()]);
-        return IncomingBody.Open(delivery, contract.Type, read, contentType);
+        if (attributes.Type is null || !MessageCatalog.TryFind(attributes.Type, out var contract))
+        {
+            // The command that its exchange takes is what its sender meant.
+            var exchange = delivery.GetPayload<RabbitMqBasicConsumeContext>().Exchange;
+            throw new SchemaViolationException(
+                id,
+                projectId: null,
+                exchange,
+                [$"type: '{attributes.Type}' is no message of this pipeline."]
+            );
+        }
+
+        if (body is not { } data)
+            throw new SchemaViolationException(id, projectId: null, contract.Name, ["data: must be a JSON object."]);
+        return IncomingBody.Open(delivery, contract, data, id, contentType, [.. attributes.Violations()]);
     }
 }
 
@@ -103,17 +115,16 @@ internal sealed class StructuredEventDeserializer(int bodySizeLimitBytes) : IMes
         context.CreateScope("cloudevents").Add("contentType", ContentType.MediaType);
 
     // Section 3.1.1 of the format: the data as JSON, or any data as Base64.
-    private static JsonElement DataOf(JsonElement json)
+    private static JsonElement? DataOf(JsonElement json)
     {
-        if (json.TryGetProperty("data_base64", out var encoded))
+        if (IncomingBody.TextIn(json, "data_base64") is { } encoded)
         {
-            return encoded.ValueKind == JsonValueKind.String && encoded.TryGetBytesFromBase64(out var bytes)
-                ? IncomingBody.Parse(bytes)
-                : throw new SerializationException("data_base64: must be Base64.");
+            var bytes = new byte[encoded.Length];
+            return Convert.TryFromBase64String(encoded, bytes, out var length)
+                ? IncomingBody.Parse(bytes.AsSpan(0, length))
+                : null;
         }
 
-        return json.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Object
-            ? data
-            : throw new SerializationException("data: must be a JSON object.");
+        return IncomingBody.ObjectIn(json, "data");
     }
 }

@@ -19,19 +19,16 @@ internal sealed class EnvelopeDeserializer(int bodySizeLimitBytes) : IMessageDes
         var envelope = IncomingBody.Parse(receiveContext, bodySizeLimitBytes);
         if (ContractOf(envelope) is not { } contract)
             return _envelope.Deserialize(receiveContext); // No message of the contracts: nobody will want it.
-        if (!envelope.TryGetProperty("message", out var body) || body.ValueKind != JsonValueKind.Object)
-            throw new SerializationException("The envelope's message is not a JSON object.");
 
-        var messageId =
-            envelope.TryGetProperty("messageId", out var id) && Guid.TryParse(id.ToString(), out var given)
-                ? given
-                : (Guid?)null;
-        return IncomingBody.Open(
-            receiveContext,
-            contract.Type,
-            IncomingBody.Check(contract, body, messageId),
-            ContentType
-        );
+        var messageId = Guid.TryParse(IncomingBody.TextIn(envelope, "messageId"), out var id) ? id : (Guid?)null;
+        if (IncomingBody.ObjectIn(envelope, "message") is not { } body)
+            throw new SchemaViolationException(
+                messageId,
+                projectId: null,
+                contract.Name,
+                ["message: must be a JSON object."]
+            );
+        return IncomingBody.Open(receiveContext, contract, body, messageId, ContentType);
     }
 
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
@@ -42,7 +39,5 @@ internal sealed class EnvelopeDeserializer(int bodySizeLimitBytes) : IMessageDes
     public void Probe(ProbeContext context) => _envelope.Probe(context);
 
     private static MessageContract? ContractOf(JsonElement envelope) =>
-        envelope.TryGetProperty("messageType", out var types) && types.ValueKind == JsonValueKind.Array
-            ? MessageUrns.Find(types.EnumerateArray().Select(x => x.ToString()))
-            : null;
+        MessageUrns.Find(IncomingBody.TextsIn(envelope, "messageType"));
 }

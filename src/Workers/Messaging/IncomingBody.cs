@@ -3,6 +3,7 @@ using System.Net.Mime;
 using System.Runtime.Serialization;
 using System.Text.Json;
 using MassTransit;
+using MassTransit.RabbitMqTransport;
 using MassTransit.Serialization;
 using Pipeline.Wire.Schemas;
 
@@ -49,7 +50,7 @@ internal static class IncomingBody
     /// <returns>The body, to be read.</returns>
     /// <exception cref="SchemaViolationException">A command breaks its schema.</exception>
     /// <exception cref="SerializationException">A message between workers breaks its schema: a bug, or mixed versions.</exception>
-    public static JsonElement Check(
+    private static JsonElement Check(
         MessageContract contract,
         JsonElement body,
         Guid? messageId,
@@ -73,6 +74,30 @@ internal static class IncomingBody
             : new SerializationException(string.Join(' ', violations));
     }
 
+    /// <summary>A message that its sender has named: checked, and as MassTransit's consumers read it.</summary>
+    /// <inheritdoc cref="Check"/>
+    /// <param name="delivery">The message.</param>
+    /// <param name="contentType">Of the body.</param>
+    /// <exception cref="SerializationException">It came through the exchange of another message.</exception>
+    public static ConsumeContext Open(
+        ReceiveContext delivery,
+        MessageContract contract,
+        JsonElement body,
+        Guid? messageId,
+        ContentType contentType,
+        params IReadOnlyList<string> around
+    )
+    {
+        // The broker's rights are by exchange: by another name, a foreign service could send what is not for it.
+        // Whatever is no message's exchange leads into queues, and is for workers and replays alone.
+        var exchange = delivery.GetPayload<RabbitMqBasicConsumeContext>().Exchange;
+        if (exchange != contract.Name && MessageCatalog.TryFind(exchange, out _))
+            throw new SerializationException(
+                $"'{contract.Name}' came through the exchange '{exchange}': it must be published to its own."
+            );
+        return Open(delivery, contract.Type, Check(contract, body, messageId, around), contentType);
+    }
+
     /// <summary>As MassTransit's consumers read it, for one type of message alone.</summary>
     public static ConsumeContext Open(ReceiveContext delivery, Type type, JsonElement body, ContentType contentType)
     {
@@ -86,22 +111,54 @@ internal static class IncomingBody
             Raw,
             body
         );
-        return new BodyConsumeContext(delivery, serializer);
+        return new UnansweredConsumeContext(delivery, serializer);
     }
+
+    /// <summary>The text of a property; null where there is none that can be read.</summary>
+    public static string? TextIn(JsonElement body, string property) =>
+        Readable(() =>
+            body.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.String
+                ? value.GetString()
+                : null
+        );
+
+    /// <summary>The object in a property; null where there is none.</summary>
+    public static JsonElement? ObjectIn(JsonElement body, string property) =>
+        Readable<JsonElement?>(() =>
+            body.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.Object ? value : null
+        );
+
+    /// <summary>The texts of a list in a property; none where it cannot be read.</summary>
+    public static string[] TextsIn(JsonElement body, string property) =>
+        Readable(() =>
+            body.TryGetProperty(property, out var value) && value.ValueKind == JsonValueKind.Array
+                ? value.EnumerateArray().Select(x => x.ToString()).ToArray()
+                : []
+        ) ?? [];
 
     // All zeros are what a sender leaves who never set it; anything else that is no id is a mistake to be told.
     private static bool MayBeGiven(JsonElement body) =>
-        !body.TryGetProperty(CommandId, out var own)
-        || own.ValueKind == JsonValueKind.Null
-        || (own.ValueKind == JsonValueKind.String && own.TryGetGuid(out var id) && id == Guid.Empty);
+        Readable(() =>
+            !body.TryGetProperty(CommandId, out var own)
+            || own.ValueKind == JsonValueKind.Null
+            || (own.ValueKind == JsonValueKind.String && own.TryGetGuid(out var id) && id == Guid.Empty)
+        );
+
+    // An escape such as \ud800 alone is JSON, but no text: no such value can be read, and no such name compared.
+    private static T? Readable<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException)
+        {
+            return default;
+        }
+    }
 
     private static Guid? IdIn(JsonElement body, string property) =>
-        body.TryGetProperty(property, out var own)
-        && own.ValueKind == JsonValueKind.String
-        && own.TryGetGuid(out var id)
-        && id != Guid.Empty
-            ? id
-            : null;
+        Guid.TryParseExact(TextIn(body, property), "D", out var id) && id != Guid.Empty ? id : null;
 
     private static JsonElement WithCommandId(JsonElement body, Guid id)
     {
@@ -117,4 +174,18 @@ internal static class IncomingBody
 
         return Parse(bytes.WrittenSpan);
     }
+}
+
+/// <summary>Nobody is answered at an address of the sender's choosing.</summary>
+/// <remarks>
+/// MassTransit sends the fault of a message to whatever exchange its headers name (BaseConsumeContext,
+/// <c>GenerateFault</c>), with the worker's rights. Here a receipt is the answer.
+/// </remarks>
+internal sealed class UnansweredConsumeContext(ReceiveContext delivery, SerializerContext body)
+    : BodyConsumeContext(delivery, body)
+{
+    // MassTransit declares neither as null, and takes null for none.
+    public override Uri ResponseAddress => null!;
+
+    public override Uri FaultAddress => null!;
 }

@@ -1,6 +1,7 @@
 using System.Runtime.Serialization;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
+using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Workers.Messaging;
@@ -58,6 +59,14 @@ internal sealed record UnreadableCommand(Guid CommandId, Guid ProjectId, string 
             delivery.Body.GetBytes(),
             Shorten(reason, ReasonLength)
         );
+    }
+
+    /// <summary>Keeps the exchange of a message that goes to the dead letters: where it lies then, another one led.</summary>
+    public static void KeepExchange(ExceptionReceiveContext delivery)
+    {
+        var exchange = delivery.GetPayload<RabbitMqBasicConsumeContext>().Exchange;
+        if (MessageCatalog.TryFind(exchange, out _))
+            delivery.ExceptionHeaders.Set(WireNames.ExchangeHeader, exchange);
     }
 
     // What the exchange takes counts where the type is nothing that anybody knows.

@@ -33,9 +33,7 @@ internal sealed class WireDeserializer(int bodySizeLimitBytes, Type? only = null
         if (CloudEventAttributes.Of(receiveContext) is { } attributes)
             return CloudEventReader.Open(receiveContext, attributes, body, messageId, ContentType);
 
-        var contract = ContractOf(receiveContext, amqp);
-        body = IncomingBody.Check(contract, body, messageId);
-        return IncomingBody.Open(receiveContext, contract.Type, body, ContentType);
+        return IncomingBody.Open(receiveContext, ContractOf(receiveContext, amqp), body, messageId, ContentType);
     }
 
     // MassTransit asks for this only when it reads a message outside a receive endpoint, which nothing here does.

@@ -23,6 +23,7 @@ internal sealed partial class UnreadableCommandFilter(
 
     public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
     {
+        UnreadableCommand.KeepExchange(context);
         // What a consumer could not carry out is its slice's to answer.
         if (context.Exception is SerializationException)
             await RefuseAsync(context, context.Exception);

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using System.Text.RegularExpressions;
+using Pipeline.Wire.Schemas;
 
 namespace Pipeline.SystemTests.Harness;
 
@@ -16,6 +18,23 @@ internal sealed record BrokerUser(string User, string Configure, string Write, s
         var users = JsonSerializer.Deserialize<BrokerUser[]>(json, JsonSerializerOptions.Web)!;
         return users.Single(x => x.User == user);
     }
+}
+
+/// <summary>Commands for everybody: all but those whose section in docs/messages.md says that they are for operators.</summary>
+internal static partial class PublicCommands
+{
+    public static IReadOnlyList<string> Names { get; } = Read();
+
+    private static string[] Read()
+    {
+        var page = File.ReadAllText(Path.Combine(Repository.Root, "docs/messages.md"));
+        var operators = OperatorSection().Matches(page).Select(x => x.Groups["name"].Value);
+        var commands = MessageCatalog.All.Where(x => x.IsCommand).Select(x => x.Name);
+        return [.. commands.Except(operators, StringComparer.Ordinal)];
+    }
+
+    [GeneratedRegex("\n## (?<name>[a-z-]+)\n\nFor operators:", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex OperatorSection();
 }
 
 /// <summary>The checkout that these tests were built from.</summary>

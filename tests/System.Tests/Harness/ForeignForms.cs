@@ -1,14 +1,17 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 
 namespace Pipeline.SystemTests.Harness;
 
 /// <summary>A command as services in other languages and frameworks put it on the wire.</summary>
+/// <remarks>The first two have no id but the body's own.</remarks>
 internal enum ForeignForm
 {
     PlainJson,
+    PlainJsonOfMassTransit,
     Envelope,
     CloudEventInHeaders,
     CloudEventInHeadersWithColon,
@@ -17,11 +20,12 @@ internal enum ForeignForm
 }
 
 /// <summary>Writes the examples of docs/messages.md, under ids of the test's own, in any of the forms.</summary>
-internal sealed class ForeignCommand
+internal sealed partial class ForeignMessage
 {
     private readonly MessageContract _contract;
+    private readonly Guid _messageId = Guid.NewGuid();
 
-    public ForeignCommand(MessageContract contract)
+    public ForeignMessage(MessageContract contract)
     {
         _contract = contract;
         // As text, since ids are part of object keys; and nobody is to be asked on the internet.
@@ -41,18 +45,30 @@ internal sealed class ForeignCommand
 
     public Guid CommandId { get; }
 
+    /// <summary>The same for a command.</summary>
+    public Guid MessageId => _contract.IsCommand ? CommandId : _messageId;
+
     public Guid ProjectId { get; }
+
+    /// <summary>Another exchange than the message's own, for a sender that says otherwise what it is.</summary>
+    public string? Exchange { get; init; }
 
     public Task SendAsync(RawClient client, ForeignForm form) =>
         form switch
         {
             ForeignForm.PlainJson => PublishAsync(client, Body, WireJson.ContentType),
+            ForeignForm.PlainJsonOfMassTransit => PublishAsync(
+                client,
+                Body,
+                WireJson.ContentType,
+                new(StringComparer.Ordinal) { ["MT-MessageType"] = Urn }
+            ),
             ForeignForm.Envelope => PublishAsync(
                 client,
                 new JsonObject
                 {
-                    ["messageId"] = CommandId,
-                    ["messageType"] = new JsonArray($"urn:message:{_contract.Type.Namespace}:{_contract.Type.Name}"),
+                    ["messageId"] = MessageId,
+                    ["messageType"] = new JsonArray(Urn),
                     ["message"] = Body.DeepClone(),
                 },
                 "application/vnd.masstransit+json"
@@ -71,7 +87,21 @@ internal sealed class ForeignCommand
             ),
         };
 
-    // Plain JSON is named by its exchange alone, and a CloudEvent by its own attributes.
+    /// <summary>What another writing of the same message has otherwise; null may be written or left out.</summary>
+    public IEnumerable<string> Differences(JsonNode other) =>
+        Body.Where(x => !JsonNode.DeepEquals(Plain(x.Value), Plain(other[x.Key])))
+            .Select(x => $"{_contract.Name}.{x.Key}: {x.Value?.ToJsonString()} is {other[x.Key]?.ToJsonString()}");
+
+    // UTC has two spellings (RFC 3339).
+    private static JsonNode? Plain(JsonNode? node) =>
+        node is null ? null : JsonNode.Parse(Utc().Replace(node.ToJsonString(WireJson.Options), "Z"));
+
+    [GeneratedRegex(@"(?<=\dT\d\d:\d\d:[\d.]+)\+00:00(?="")", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Utc();
+
+    private string Urn => $"urn:message:{_contract.Type.Namespace}:{_contract.Type.Name}";
+
+    // Plain JSON is named by its exchange alone, or else by its type; a CloudEvent by its own attributes.
     private Task PublishAsync(
         RawClient client,
         JsonNode body,
@@ -79,11 +109,11 @@ internal sealed class ForeignCommand
         Dictionary<string, object?>? headers = null
     ) =>
         client.PublishAsync(
-            _contract.Name,
+            Exchange ?? _contract.Name,
             ProjectId.ToString(),
             body.ToJsonString(WireJson.Options),
-            messageId: null,
-            type: null,
+            _contract.IsCommand ? null : MessageId.ToString(), // A command has its id in its body.
+            Exchange is null ? null : _contract.Name,
             contentType,
             headers
         );
@@ -103,7 +133,7 @@ internal sealed class ForeignCommand
         new(StringComparer.Ordinal)
         {
             ["specversion"] = "1.0",
-            ["id"] = CommandId.ToString(),
+            ["id"] = MessageId.ToString(),
             ["source"] = "/tests",
             ["type"] = _contract.Name,
         };

@@ -50,10 +50,9 @@ public class Stack : IAsyncLifetime
         Broker = broker.Uri;
         await _management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
         var publisher = new Uri(Required("Publisher__RabbitMq")).UserInfo.Split(':')[0];
-        foreach (var user in new[] { broker.UserName, publisher, Required("Management__Username") })
-        {
+        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
             await _management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
-        }
+        await _management.GrantAsync(_name, publisher, BrokerUser.Of("publisher"));
 
         var server = Required("ConnectionStrings__Postgres");
         await DatabaseServer.CreateAsync(_name);

@@ -4,6 +4,7 @@ using Pipeline.Contracts;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Saving;
 using Pipeline.Contracts.Storyboards;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Shouldly;
@@ -51,6 +52,19 @@ public sealed class SchemaTests
             Check(message, message.Example.ToJsonString()).ShouldBeEmpty(message.Name);
             foreach (var (name, property) in schema["properties"]!.AsObject())
                 ((string?)property!["description"]).ShouldNotBeNullOrEmpty($"{message.Name}.{name}");
+        }
+    }
+
+    [Fact]
+    public void Every_example_comes_back_from_its_record_as_it_was()
+    {
+        foreach (var message in MessageCatalog.All)
+        {
+            var example = new ForeignMessage(message);
+            var record = example.Body.Deserialize(message.Type, WireJson.Options);
+            example
+                .Differences(JsonSerializer.SerializeToNode(record, message.Type, WireJson.Options)!)
+                .ShouldBeEmpty();
         }
     }
 

@@ -1,0 +1,99 @@
+using Pipeline.SystemTests.Harness;
+using Pipeline.Wire.Schemas;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.SystemTests;
+
+/// <summary>
+/// A foreign service's rights are by exchange. What it says of its messages besides, in any form, gives it no others.
+/// </summary>
+public sealed class ForgedMessageTests : Stack
+{
+    [Fact]
+    public async Task Message_that_is_not_for_everybody_is_refused_in_whatever_public_exchange_and_form_it_comes()
+    {
+        StartWorker("worker");
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
+        var exchanges = PublicCommands.Names;
+        var forged = MessageCatalog
+            .All.Where(x => x.Kind != MessageKind.Event && !exchanges.Contains(x.Name, StringComparer.Ordinal))
+            .SelectMany(x => exchanges.Select(y => (Contract: x, Exchange: y)))
+            .ToArray();
+        forged.Length.ShouldBeGreaterThan(300);
+        forged.ShouldContain(x => x.Contract.Name == "render-succeeded" && x.Exchange == "cancel-generation");
+        forged.ShouldContain(x => x.Contract.Name == "retract-object" && x.Exchange == "save-image");
+        var forms = Enum.GetValues<ForeignForm>();
+        foreach (var ((contract, exchange), i) in forged.Select((x, i) => (x, i)))
+        {
+            var message = new ForeignMessage(contract) { Exchange = exchange };
+            await message.SendAsync(client, forms[i % forms.Length]);
+        }
+
+        await UntilAsync("all are dead letters", async () => await this.DeadLetterCountAsync() == forged.Length);
+        (await ScalarAsync<long>("select count(*) from status.receipts where outcome <> 'rejected'")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.images")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.generations")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.webhook_subscriptions")).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Command_of_another_name_than_its_exchange_is_rejected_with_both_names()
+    {
+        StartWorker("worker");
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
+        MessageCatalog.TryFind("delete-project", out var contract).ShouldBeTrue();
+        var delete = new ForeignMessage(contract!) { Exchange = "save-image" };
+        await client.PublishAsync(
+            "save-image",
+            delete.ProjectId.ToString(),
+            delete.Body.ToJsonString(),
+            delete.CommandId.ToString(),
+            "delete-project"
+        );
+
+        await UntilReceiptsAsync(1);
+        (
+            await ScalarAsync<string>(
+                "select concat_ws(' ', outcome, command, reason) from status.receipts where command_id = $1",
+                delete.CommandId
+            )
+        ).ShouldBe(
+            "rejected delete-project The message cannot be read: 'delete-project' came through the exchange "
+                + "'save-image': it must be published to its own."
+        );
+        // A receipt is there before its dead letter.
+        await UntilAsync("the dead letter", async () => await this.DeadLetterCountAsync() == 1);
+    }
+
+    [Theory]
+    [InlineData("MT-Fault-Address")]
+    [InlineData("MT-Response-Address")]
+    public async Task Worker_writes_to_no_address_that_a_message_names(string header)
+    {
+        await this.ExecuteAsync(Causes.BreakSql);
+        StartWorker("worker");
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
+        var before = await NamesAsync("exchanges");
+        var save = Commands.Save(Guid.NewGuid(), scene: 1, slot: 1);
+        var address = new UriBuilder(Broker)
+        {
+            Scheme = "rabbitmq",
+            UserName = "",
+            Password = "",
+        };
+        address.Path += "/answers-to-the-client";
+        var headers = new Dictionary<string, object?>(StringComparer.Ordinal) { [header] = address.ToString() };
+        await client.PublishAsync(
+            "save-image",
+            save.ProjectId.ToString(),
+            System.Text.Encoding.UTF8.GetString(save.ToWire().Body.Span),
+            save.CommandId.ToString(),
+            "save-image",
+            headers: headers
+        );
+
+        await UntilAsync("it has failed", async () => await this.DeadLetterCountAsync() == 1);
+        (await NamesAsync("exchanges")).Except(before, StringComparer.Ordinal).ShouldBeEmpty();
+    }
+}
