@@ -1,7 +1,10 @@
 using Pipeline.Contracts.DeadLetters;
+using Pipeline.Contracts.Saving;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Events;
 using Shouldly;
 using Xunit;
 
@@ -10,53 +13,6 @@ namespace Pipeline.SystemTests;
 /// <summary>What people do about single dead letters, with workers that write it down.</summary>
 public sealed class DeadLetterDeskTests : Stack
 {
-    [Fact]
-    public async Task Edited_command_is_another_one_that_names_the_first_and_is_sent_once()
-    {
-        await ExecuteAsync(Causes.BreakSql);
-        StartWorker("worker");
-        await using var publisher = NewPublisher();
-        await using var listener = await RawClient.ConnectAsync(Broker);
-        var edited = await listener.ListenAsync("dead-letter-edited");
-        var project = Guid.NewGuid();
-        var save = Commands.Save(project, scene: 1, slot: 1);
-        await publisher.PublishAsync(save.ToWire(), CancellationToken.None);
-        await UntilAsync("it is a dead letter", async () => await LettersAsync() == 1);
-        var id = save.CommandId.ToString();
-
-        var broken = await RunAsync("edit", id, "--set", "slot=-1");
-        broken.ExitCode.ShouldBe(2);
-        broken.Error.ShouldContain("slot");
-        (await LettersAsync()).ShouldBe(1);
-
-        var run = await RunAsync("edit", id, "--set", "slot=3", "--as", "jane", "--reason", "slot 1 is full");
-        run.ExitCode.ShouldBe(0, run.Error);
-        var successor = run.Objects().Single().GetProperty("successor").GetGuid();
-        (await LettersAsync()).ShouldBe(0);
-        await UntilAsync(
-            "the successor is saved",
-            async () =>
-                await ScalarAsync<long>(
-                    "select count(*) from status.images where project_id = $1 and slot = 3",
-                    project
-                ) == 1
-        );
-
-        foreach (var slot in new[] { "slot=3", "slot=4" })
-        {
-            var again = await RunAsync("edit", id, "--set", slot);
-            again.ExitCode.ShouldBe(1);
-            again.Error.ShouldContain($"sent as {successor}");
-        }
-
-        await UntilAsync("it is announced", async () => await MessagesAsync(edited) == 1);
-        var audit = (await RunAsync("audit", id)).Objects().Single();
-        audit.GetProperty("successorId").GetGuid().ShouldBe(successor);
-        audit.GetProperty("doneBy").GetString().ShouldBe("jane");
-        audit.GetProperty("outcome").GetString().ShouldBe("target-missing");
-        (await OutcomeAsync(save.CommandId)).ShouldBe("failed");
-    }
-
     [Fact]
     public async Task Action_is_recorded_once_however_often_and_in_whatever_order_it_is_told()
     {
@@ -131,37 +87,38 @@ public sealed class DeadLetterDeskTests : Stack
 
         await UntilAsync("it was moved", async () => await MessagesAsync("import-image_error") == 2);
 
-        var letters = (await RunAsync("list", "--messages")).Objects();
+        var poison = Commands.Save(Guid.Parse(project), scene: 1, slot: 1);
+        await using (var lanes = await connection.CreateChannelAsync())
+        {
+            var dying = new AsyncEventingBasicConsumer(lanes);
+            dying.ReceivedAsync += async (_, x) => await lanes.BasicNackAsync(x.DeliveryTag, false, requeue: true);
+            for (var lane = 0; lane < 8; lane++)
+                await lanes.BasicConsumeAsync(WireNames.LaneQueue(lane), autoAck: false, dying);
+            await using var publisher = NewPublisher();
+            await publisher.PublishAsync(poison.ToWire(), CancellationToken.None);
+            await UntilAsync("the lane's was moved", async () => await this.LaneLettersAsync() == 1);
+        }
+
+        var letters = (await this.DeskAsync("list", "--messages")).Objects();
         letters
             .Select(x => (x.GetProperty("messageId").GetGuid(), x.GetProperty("cause").GetString()))
-            .ShouldBe([(expired, "expired"), (limit, "delivery_limit")]);
+            .ShouldBe([(expired, "expired"), (limit, "delivery_limit"), (poison.CommandId, "delivery_limit")]);
+        letters.Select(x => x.GetProperty("type").GetString()).ShouldBe(["import-image", "import-image", "save-image"]);
         letters.ShouldAllBe(x =>
-            x.GetProperty("type").GetString() == "import-image"
-            && x.GetProperty("projectId").GetString() == project
-            && x.GetProperty("failedAt").GetString() != null
+            x.GetProperty("projectId").GetString() == project && x.GetProperty("failedAt").GetString() != null
         );
-        (await RunAsync("replay", "--all")).ExitCode.ShouldBe(0);
+        (await this.DeskAsync("replay", "--all")).ExitCode.ShouldBe(0);
         (await MessagesAsync("import-image")).ShouldBe(2u);
         (await MessagesAsync("import-image_error")).ShouldBe(0u);
-    }
-
-    private Task<VerbProcess> RunAsync(params string[] args) =>
-        VerbProcess.RunAsync(this, ["dead-letters", .. args, "--json"]);
-
-    private async Task<long> LettersAsync()
-    {
-        long count = 0;
-        for (var lane = 0; lane < 8; lane++)
-            count += await MessagesAsync(WireNames.ErrorQueue(WireNames.LaneQueue(lane)));
-        return count;
-    }
-
-    private Task<string> OutcomeAsync(Guid command) =>
-        ScalarAsync<string>("select outcome from pipeline.receipts where command_id = $1", command);
-
-    private async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
+        (await this.LaneLettersAsync()).ShouldBe(0);
+        StartWorker("worker");
+        await UntilAsync(
+            "the lane's was applied",
+            async () =>
+                await ScalarAsync<long>(
+                    "select count(*) from status.receipts where command_id = $1 and outcome = 'target-missing'",
+                    poison.CommandId
+                ) == 1
+        );
     }
 }

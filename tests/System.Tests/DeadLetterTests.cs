@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Pipeline.Contracts.Saving;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
@@ -12,14 +13,21 @@ namespace Pipeline.SystemTests;
 public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
 {
     private const int Projects = 200;
-    private const int PerCause = 1_250;
+
+    // 1,250 are the 5,000 of docs/dead-letters.md; the suite takes fewer, for its time's sake.
+    private static readonly int PerCause = int.Parse(
+        Environment.GetEnvironmentVariable("PIPELINE_DEAD_LETTERS_PER_CAUSE") ?? "750",
+        CultureInfo.InvariantCulture
+    );
+
+    private const int Rate = 100;
 
     private readonly Guid[] _projects = [.. Enumerable.Range(0, Projects).Select(_ => Guid.NewGuid())];
 
     [Fact]
     public async Task Thousands_of_four_causes_are_grouped_replayed_through_kills_and_stopped_where_they_fail_again()
     {
-        await ExecuteAsync(Causes.BreakSql);
+        await this.ExecuteAsync(Causes.BreakSql);
         StartWorker("worker");
         await using var publisher = NewPublisher();
         var quota = Saves(slot: 1);
@@ -33,7 +41,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         ];
         var watch = Stopwatch.StartNew();
         await publisher.PublishAllAsync(all, CancellationToken.None);
-        await UntilAsync("all are dead letters", async () => await DeadLettersNowAsync() == 4 * PerCause);
+        await UntilAsync("all are dead letters", async () => await this.LaneLettersAsync() == 4 * PerCause);
         Say($"{all.Length} dead letters", watch);
 
         var groups = await GroupsAsync();
@@ -42,7 +50,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         Say("grouped", watch);
 
         // Mended, and 30 % of the pictures have come by another way meanwhile.
-        await ExecuteAsync(Causes.MendQuotaSql);
+        await this.ExecuteAsync(Causes.MendQuotaSql);
         var overtaken = quota.Where((_, i) => i % 10 < 3).ToArray();
         await publisher.PublishAllAsync(
             overtaken.Select(x => (Commands.Save(x.ProjectId, 1, x.Slot) with { SceneId = x.SceneId }).ToWire()),
@@ -55,7 +63,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         var plan = await ReplayAsync("--group", group, "--dry-run");
         plan.Objects()[0].GetProperty("superseded").GetInt32().ShouldBe(overtaken.Length);
 
-        string[] replay = ["--group", group, "--canary", "1", "--rate", "400/s", "--reason", "quota raised"];
+        string[] replay = ["--group", group, "--canary", "1", "--rate", $"{Rate}/s", "--reason", "quota raised"];
         foreach (var left in new[] { PerCause * 3 / 4, PerCause / 2 })
         {
             await using var killed = VerbProcess.Start(this, ["dead-letters", "replay", "--json", .. replay]);
@@ -68,9 +76,12 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         }
 
         Say("killed twice", watch);
+        var resumed = Stopwatch.StartNew();
         var last = await ReplayAsync(replay);
         last.ExitCode.ShouldBe(0, last.Error);
-        last.Objects()[0].GetProperty("handled").GetInt32().ShouldBeInRange(1, PerCause * 3 / 4);
+        var handled = last.Objects()[0].GetProperty("handled").GetInt32();
+        handled.ShouldBeInRange(1, PerCause * 3 / 4);
+        resumed.Elapsed.TotalSeconds.ShouldBeGreaterThan((handled - Rate) / (double)Rate);
         await UntilAsync("all are decided", async () => await AppliedAsync(quota) == PerCause);
         Say("replayed", watch);
 
@@ -78,7 +89,11 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         (await CountAsync(quota, "failed")).ShouldBe(0);
         (await ScalarAsync<long>("select count(*) from pipeline.images where slot = 1")).ShouldBe(PerCause);
         await ShouldBeInOrderAsync(quota);
-        (await DeadLettersNowAsync()).ShouldBe(3 * PerCause);
+        // Every write that was applied raised its project's version once, and has its own receipt.
+        (await ScalarAsync<long>("select sum(version)::bigint from pipeline.projects")).ShouldBe(
+            await ScalarAsync<long>("select count(*) from pipeline.receipts where project_version is not null")
+        );
+        (await this.LaneLettersAsync()).ShouldBe(3 * PerCause);
         (
             await ScalarAsync<long>(
                 "select count(distinct message_id) from status.dead_letter_actions where action = 'replay' and reason = 'quota raised'"
@@ -94,7 +109,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
         var stopped = await ReplayAsync("--group", other, "--stop-above", "10");
         stopped.ExitCode.ShouldBe(1);
         stopped.Error.ShouldContain("failed again, more than 10 %");
-        await UntilAsync("those have come back", async () => await DeadLettersNowAsync() == 3 * PerCause);
+        await UntilAsync("those have come back", async () => await this.LaneLettersAsync() == 3 * PerCause);
         (await ReplayedAsync(index)).ShouldBeLessThan(PerCause / 2);
         Say("stopped", watch);
     }
@@ -114,12 +129,11 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
     private static WireMessage Broken(Guid project) =>
         new("save-image", WireNames.RoutingKeyOf(project), Guid.NewGuid(), "{ \"commandId\": "u8.ToArray(), true);
 
-    private Task<VerbProcess> ReplayAsync(params string[] args) =>
-        VerbProcess.RunAsync(this, ["dead-letters", "replay", "--json", .. args]);
+    private Task<VerbProcess> ReplayAsync(params string[] args) => this.DeskAsync(["replay", .. args]);
 
     private async Task<Dictionary<string, (string Id, int Count, int Projects)>> GroupsAsync()
     {
-        var list = await VerbProcess.RunAsync(this, "dead-letters", "list", "--json");
+        var list = await this.DeskAsync("list");
         list.ExitCode.ShouldBe(0, list.Error);
         output.WriteLine(list.Out);
         return list.Objects()
@@ -133,14 +147,6 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
                     ),
                 StringComparer.Ordinal
             );
-    }
-
-    private async Task<long> DeadLettersNowAsync()
-    {
-        long count = 0;
-        for (var lane = 0; lane < 8; lane++)
-            count += await MessagesAsync(WireNames.ErrorQueue(WireNames.LaneQueue(lane)));
-        return count;
     }
 
     /// <summary>Receipts that are no failure any more.</summary>
@@ -180,10 +186,4 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
     }
 
     private static Guid[] Ids(SaveImage[] saves) => [.. saves.Select(x => x.CommandId)];
-
-    private async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
-    }
 }

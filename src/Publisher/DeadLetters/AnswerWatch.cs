@@ -1,8 +1,6 @@
-using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
-using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Publisher.DeadLetters;
 
@@ -39,10 +37,7 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
     public int Allowed => _sent < limits.Canary ? limits.Canary - _sent : int.MaxValue;
 
     /// <summary>True for a message whose end is told by a receipt under its own id.</summary>
-    public static bool IsAnswered(DeadLetter letter) =>
-        letter is { CommandId: not null, Type: { } type }
-        && MessageCatalog.TryFind(type, out var contract)
-        && (contract.IsCommand || typeof(ILaneCommand).IsAssignableFrom(contract.Type));
+    public static bool IsAnswered(DeadLetter letter) => letter is { CommandId: not null, IsCommand: true };
 
     /// <summary>Takes note of what was sent, and waits where too much is unanswered.</summary>
     /// <exception cref="FailureException">Enough has failed again, or nothing answers: no more must be sent.</exception>

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using Pipeline.Publisher.Publishing;
 using RabbitMQ.Client;
 
 namespace Pipeline.Publisher.DeadLetters;
@@ -22,16 +21,27 @@ internal sealed partial record DeadLetter(
 {
     private const int CauseLength = 100;
 
-    private const string EnvelopeType = "application/vnd.masstransit+json";
+    private readonly LetterBody _content = new(Properties, Body);
 
-    public string? MessageId => string.IsNullOrEmpty(Properties.MessageId) ? null : Properties.MessageId;
+    /// <summary>As AMQP has it, or else the command's own: by this one people name it. Null where it has neither.</summary>
+    public string? MessageId =>
+        string.IsNullOrEmpty(Properties.MessageId) ? CommandId?.ToString() : Properties.MessageId;
 
-    public Guid? CommandId => Guid.TryParse(MessageId, out var id) ? id : null;
+    /// <inheritdoc cref="LetterBody.Type"/>
+    public string? Type => _content.Type;
 
-    /// <summary>The message's type, such as <c>save-image</c>; null where nothing tells.</summary>
-    public string? Type { get; } = TypeOf(Properties, Body);
+    /// <inheritdoc cref="LetterBody.IsCommand"/>
+    public bool IsCommand => _content.IsCommand;
 
-    public Guid? ProjectId { get; } = Guid.TryParse(RoutingKey, out var key) ? key : ProjectOf(Body);
+    /// <inheritdoc cref="LetterBody.CommandId"/>
+    public Guid? CommandId => _content.CommandId;
+
+    /// <inheritdoc cref="LetterBody.Message"/>
+    public JsonElement? Message => _content.Message;
+
+    public Guid? ProjectId => Guid.TryParse(RoutingKey, out var key) ? key : _content.ProjectId;
+
+    public bool IsEnvelope => _content.IsEnvelope;
 
     /// <summary>The exception's type without its namespace; for the broker's own, such as <c>delivery_limit</c>.</summary>
     /// <remarks>A lane's failure is told by the exception that its reason begins with.</remarks>
@@ -54,39 +64,6 @@ internal sealed partial record DeadLetter(
 
     /// <summary>The replay that sent it last; null where none did.</summary>
     public string? ReplayRun => Headers.Text(Properties, Headers.ReplayRun);
-
-    public bool IsEnvelope =>
-        Properties.ContentType?.StartsWith(EnvelopeType, StringComparison.OrdinalIgnoreCase) == true;
-
-    private static string? TypeOf(IReadOnlyBasicProperties properties, ReadOnlyMemory<byte> body)
-    {
-        if (!string.IsNullOrEmpty(properties.Type))
-            return properties.Type;
-        var urn =
-            Headers.Text(properties, "MT-MessageType")
-            ?? Headers.Text(properties, Headers.FaultMessageType)
-            ?? (
-                Json(body) is { ValueKind: JsonValueKind.Object } json
-                && json.TryGetProperty("messageType", out var types)
-                && types is { ValueKind: JsonValueKind.Array }
-                    ? types.EnumerateArray().Select(x => x.ToString()).FirstOrDefault()
-                    : null
-            );
-        if (urn is not null)
-            return JsonNamingPolicy.KebabCaseLower.ConvertName(urn[(urn.LastIndexOfAny(['.', ':', '+']) + 1)..]);
-        var exchange = Headers.TextOf(
-            Headers.NewestDeath(properties)?.TryGetValue("exchange", out var value) == true ? value : null
-        );
-        return string.IsNullOrEmpty(exchange) ? null : exchange;
-    }
-
-    private static Guid? ProjectOf(ReadOnlyMemory<byte> body) =>
-        Json(body) is { ValueKind: JsonValueKind.Object } json
-        && json.TryGetProperty("projectId", out var id)
-        && id.ValueKind == JsonValueKind.String
-        && id.TryGetGuid(out var project)
-            ? project
-            : null;
 
     private static string ExceptionOf(IReadOnlyBasicProperties properties)
     {
@@ -125,18 +102,6 @@ internal sealed partial record DeadLetter(
         return cause.Length == 0 || cause == exception ? exception
             : NamedException().IsMatch(cause) ? cause
             : $"{exception}: {cause}";
-    }
-
-    private static JsonElement? Json(ReadOnlyMemory<byte> body)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<JsonElement>(body.Span);
-        }
-        catch (JsonException)
-        {
-            return null; // An unreadable body is one of the reasons for a dead letter.
-        }
     }
 
     // Ids, hashes, quoted texts and numbers.

@@ -102,7 +102,7 @@ internal sealed class Foresight(StatusDatabase database)
     {
         try
         {
-            return JsonSerializer.Deserialize<T>(letter.Body.Span, WireJson.Options);
+            return letter.Message?.Deserialize<T>(WireJson.Options);
         }
         catch (JsonException)
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Pipeline.Wire;
 using RabbitMQ.Client;
 
 namespace Pipeline.Publisher.DeadLetters;
@@ -34,6 +35,7 @@ internal static class Headers
         Deaths,
         "x-delivery-count",
         "x-acquired-count",
+        WireNames.ExchangeHeader,
     ];
 
     /// <summary>True for what was added when or because the message failed: a replay goes without it.</summary>

@@ -20,6 +20,9 @@ internal sealed class LetterEdit
     private static readonly TimeSpan RecordLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan RecordPoll = TimeSpan.FromMilliseconds(100);
 
+    // A name that stands twice could be changed once.
+    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
+
     private readonly DeadLetter _letter;
     private readonly WireMessage _message;
 
@@ -65,9 +68,9 @@ internal sealed class LetterEdit
     /// <exception cref="UsageException">A change has no <c>=</c>.</exception>
     public static string Change(DeadLetter letter, IEnumerable<string> changes)
     {
-        var root = JsonNode.Parse(letter.Body.Span);
+        var text = letter.Message?.GetRawText() ?? throw new JsonException("It cannot be read.");
         var json =
-            (letter.IsEnvelope ? root?["message"] : root) as JsonObject
+            JsonNode.Parse(text, documentOptions: Strict) as JsonObject
             ?? throw new JsonException("It is another kind of value.");
         foreach (var change in changes)
         {
@@ -138,7 +141,8 @@ internal sealed class LetterEdit
     {
         try
         {
-            return JsonNode.Parse(body) as JsonObject ?? throw new UsageException("The edited body is no JSON object.");
+            return JsonNode.Parse(body, documentOptions: Strict) as JsonObject
+                ?? throw new UsageException("The edited body is no JSON object.");
         }
         catch (JsonException e)
         {

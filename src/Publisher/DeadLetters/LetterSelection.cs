@@ -35,7 +35,7 @@ internal sealed record LetterSelection(
     /// <param name="letter">A dead letter.</param>
     /// <param name="now">UTC. A letter whose time is unknown is neither older nor newer than anything.</param>
     public bool Takes(DeadLetter letter, DateTimeOffset now) =>
-        (Ids.Count == 0 || (letter.MessageId is { } id && Ids.Contains(id)))
+        (Ids.Count == 0 || (letter.MessageId is { } id && Ids.Contains(id)) || Ids.Contains($"{letter.CommandId}"))
         && (Group is null || LetterGroup.IdOf(letter) == Group)
         && (Project is null || letter.ProjectId == Project)
         && (Type is null || letter.Type == Type)

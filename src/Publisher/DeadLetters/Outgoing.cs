@@ -29,11 +29,15 @@ internal static class Outgoing
     /// <summary>The corrected command under its new id, to the queue in which the first one failed.</summary>
     public static WireMessage Edited(DeadLetter letter, Guid successor, string routingKey, byte[] body)
     {
+        // A CloudEvent's attributes are those of the old command.
         var properties = Copy(
             letter,
-            x => !Headers.IsOfTheFailure(x) && x is not (Headers.ReplayCount or Headers.ReplayRun)
+            x =>
+                !Headers.IsOfTheFailure(x)
+                && x is not (Headers.ReplayCount or Headers.ReplayRun)
+                && !CloudEvents.Prefixes.Any(y => x.StartsWith(y, StringComparison.Ordinal))
         );
-        properties.Headers![Headers.EditedFrom] = letter.MessageId;
+        properties.Headers![Headers.EditedFrom] = letter.CommandId.ToString();
         properties.MessageId = successor.ToString();
         properties.Type = letter.Type;
         properties.ContentType = WireJson.ContentType;

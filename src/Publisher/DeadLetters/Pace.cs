@@ -40,7 +40,7 @@ internal sealed class Pace(double? perSecond, TimeProvider clock)
             {
                 if (result.Tokens is [{ Value: var text }] && Parse(text) is { } rate)
                     return rate;
-                result.AddError("--rate must be a number a second or a minute, such as 50/s or 300/m.");
+                result.AddError("--rate must be 0.1 or more a second or a minute, such as 50/s or 300/m.");
                 return null;
             },
         };
@@ -55,7 +55,7 @@ internal sealed class Pace(double? perSecond, TimeProvider clock)
         };
         return
             double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var rate)
-            && rate is > 0 and <= 1_000_000
+            && rate is >= 0.1 and <= 1_000_000 // With longer pauses the broker would take the letter back.
             ? unit switch
             {
                 "s" => rate,
