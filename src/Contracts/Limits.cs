@@ -7,9 +7,9 @@ namespace Pipeline.Contracts;
 /// <remarks>
 /// How attributes are read: <c>Range</c> bounds a number, <c>StringLength</c> a text, <c>RegularExpression</c> and
 /// <c>AllowedValues</c> say what a text looks like, <c>Length</c> bounds a list or a map, <c>DefaultValue</c> makes a
-/// property one that may be left out. On a list or a map, what bounds a text bounds each text in it. Ids of commands
-/// are never all zeros, and what is not nullable is required; neither needs an attribute. Lengths are counted in
-/// Unicode code points, as JSON Schema counts them.
+/// property one that may be left out, <c>DataType.Password</c> one that is shown to nobody. On a list or a map, what
+/// bounds a text bounds each text in it. Ids of commands are never all zeros, and what is not nullable is required;
+/// neither needs an attribute. Lengths are counted in Unicode code points, as JSON Schema counts them.
 /// </remarks>
 public static class Limits
 {

@@ -19,7 +19,9 @@ public sealed record SubscribeWebhook(
     [StringLength(Limits.UrlLength, MinimumLength = 1)] string Url,
     IReadOnlyList<string>? Events,
     Guid? ProjectId,
-    [RegularExpression(Patterns.WebhookSecret, ErrorMessage = Patterns.WebhookSecretRule)] string Secret
+    [DataType(DataType.Password)]
+    [RegularExpression(Patterns.WebhookSecret, ErrorMessage = Patterns.WebhookSecretRule)]
+        string Secret
 );
 
 /// <summary>Command, for operators: deliver nothing more. What is not delivered yet becomes dead.</summary>

@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using RabbitMQ.Client;
 
 namespace Pipeline.Publisher.DeadLetters;
@@ -8,6 +10,9 @@ namespace Pipeline.Publisher.DeadLetters;
 /// <summary>Dead letters as people and programs read them.</summary>
 internal static class LetterText
 {
+    // Where a CloudEvent has its data in Base64.
+    private const string WrappedBytes = "data_base64";
+
     private static readonly JsonSerializerOptions Indented = new(WireJson.Options) { WriteIndented = true };
 
     public static object Summary(DeadLetter x) =>
@@ -34,19 +39,49 @@ internal static class LetterText
             StringComparer.Ordinal
         );
 
-    /// <summary>Indented where it is JSON, as it is where it is another text, and otherwise its length.</summary>
+    /// <summary>
+    /// Indented where it is JSON, as it is where it is another text, and otherwise its length; without what the
+    /// message's contract calls a secret.
+    /// </summary>
     public static string BodyOf(DeadLetter letter)
     {
+        var secrets = MessageCatalog.TryFind(letter.Type ?? "", out var contract) ? contract.Secrets : [];
         try
         {
-            return JsonSerializer.Serialize(JsonSerializer.Deserialize<JsonElement>(letter.Body.Span), Indented);
+            // Of names that stand twice only one would be hidden.
+            var body = JsonNode.Parse(
+                letter.Body.Span,
+                documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = secrets.Count == 0 }
+            );
+            if (secrets.Count > 0)
+                Hide(body, secrets);
+            return body?.ToJsonString(Indented) ?? "null";
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             var text = Encoding.UTF8.GetString(letter.Body.Span);
-            return text.Contains('\uFFFD') || text.Contains('\0')
-                ? $"({letter.Body.Length} bytes that are no text)"
+            return text.Contains('\uFFFD') || text.Contains('\0') ? $"({letter.Body.Length} bytes that are no text)"
+                : secrets.Count > 0 ? $"({letter.Body.Length} bytes that may hold a secret)"
                 : text;
+        }
+    }
+
+    // At any depth: the message may be wrapped in an envelope or an event.
+    private static void Hide(JsonNode? node, IReadOnlyList<string> secrets)
+    {
+        if (node is JsonArray list)
+        {
+            foreach (var item in list)
+                Hide(item, secrets);
+            return;
+        }
+
+        foreach (var (name, value) in (node as JsonObject)?.ToArray() ?? [])
+        {
+            if (name == WrappedBytes || secrets.Contains(name, StringComparer.Ordinal))
+                node![name] = "(not shown)";
+            else
+                Hide(value, secrets);
         }
     }
 

@@ -30,6 +30,7 @@ internal static class ServeVerb
           GET  /catalog  /catalog/statistics   what the store is known to hold (?prefix=&after=), and counts
           GET  /catalog/rebuilds  /catalog/rebuilds/ID   by its id or a request's; POST /catalog/rebuilds  .../ID/cancel
           POST /catalog/record  /catalog/forget  {"objectKey"}: somebody else has put or deleted an object
+          GET  /dead-letters  /dead-letters/actions  how many there are; who did what about them (?message=ID)
           POST /reconciliations                {}, optionally "grace","readBytes","repairOf";  GET  /reconciliations[/ID]
           GET  /health/live  /health/ready     503 names the check that fails
 

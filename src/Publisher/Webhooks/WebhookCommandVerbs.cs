@@ -56,7 +56,12 @@ internal static class WebhookCommandVerbs
         var events = new Option<string[]>("--event") { Description = "Only these, such as image-saved; repeatable." };
         var project = SharedOptions.Id("--project", "Only the events of this project.");
         var id = SharedOptions.Id("--subscription", "Replace this subscription; a new one by default.");
-        var secret = new Option<string?>("--secret") { Description = "whsec_...; a random one by default." };
+        // A command line is seen by other users of the machine, and kept in the shell's history.
+        var secret = new Option<string?>("--secret-file")
+        {
+            Description = "A file with the secret, whsec_...; a random one by default.",
+            HelpName = "FILE",
+        };
         var wait = Wait();
         return verbs.Command(
             "add",
@@ -70,9 +75,14 @@ internal static class WebhookCommandVerbs
                     parsed.GetValue(url) ?? "",
                     parsed.GetValue(events) is { Length: > 0 } named ? named : null,
                     parsed.GetValue(project),
-                    parsed.GetValue(secret) ?? NewSecret()
+                    parsed.GetValue(secret) is { } file
+                        ? (await File.ReadAllTextAsync(file, cancellation)).Trim()
+                        : NewSecret()
                 );
-                await EndAsync(command, command.CommandId, Seconds(parsed.GetValue(wait)), context, cancellation);
+                var seconds = Seconds(parsed.GetValue(wait));
+                var unknown =
+                    $"Should it hold later, nobody has its secret: then add it again with --subscription {command.SubscriptionId}, or remove it.";
+                await EndAsync(command, command.CommandId, seconds, context, cancellation, unknown);
                 if (context.Screen.Json)
                     await context.Screen.ObjectAsync(new { command.SubscriptionId, command.Secret });
                 else
@@ -157,7 +167,8 @@ internal static class WebhookCommandVerbs
         Guid commandId,
         int seconds,
         VerbContext context,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        string? unknown = null
     )
     {
         await using var database = new StatusDatabase(context.Settings.StatusDatabase);
@@ -180,7 +191,7 @@ internal static class WebhookCommandVerbs
         }
 
         throw new FailureException(
-            $"The broker has command {commandId}, but it has no receipt after {seconds} s: do workers run?"
+            $"The broker has command {commandId}, but it has no receipt after {seconds} s: do workers run? {unknown}".TrimEnd()
         );
     }
 }

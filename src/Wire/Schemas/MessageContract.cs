@@ -60,6 +60,10 @@ public sealed class MessageContract
     /// <summary>Whether a body must have a property.</summary>
     public bool Requires(string property) => Required.Contains(property, StringComparer.Ordinal);
 
+    /// <summary>Names of the properties whose values nothing may show.</summary>
+    public IReadOnlyList<string> Secrets =>
+        [.. _shape.Properties.Where(x => x.Shape is TextShape { IsSecret: true }).Select(x => x.Name)];
+
     /// <summary>The body's schema, in JSON Schema draft 2020-12.</summary>
     public JsonObject Schema()
     {

@@ -119,6 +119,7 @@ internal sealed class ShapeReader(ContractDocs docs, bool mayIdsBeZero)
             LengthMax = length?.MaximumLength,
             PatternRule = pattern?.ErrorMessage,
             Allowed = allowed is null ? null : [.. allowed.Values.OfType<string>()],
+            IsSecret = parameter.GetCustomAttribute<DataTypeAttribute>()?.DataType == DataType.Password,
             Format = parameter.IsDefined(typeof(UrlAttribute)) ? "uri" : null,
         };
     }

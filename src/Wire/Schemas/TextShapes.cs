@@ -34,10 +34,15 @@ internal sealed class TextShape : Shape
     /// <summary>JSON Schema's name for what the text is, for people and tools; the check does not ask for it.</summary>
     public string? Format { get; init; }
 
+    /// <summary>True where nothing may show the text again.</summary>
+    public bool IsSecret { get; init; }
+
     protected override string TypeName => "string";
 
     protected override void WriteKeywords(JsonObject schema)
     {
+        if (IsSecret)
+            schema["writeOnly"] = true;
         if (Format is not null)
             schema["format"] = Format;
         if (LengthMin > 0)

@@ -105,7 +105,7 @@ internal sealed class DeliveryTurns(NpgsqlDataSource source, WebhookOptions opti
     public async Task<string> EndAsync(DueDelivery delivery, AttemptResult result, CancellationToken cancellation)
     {
         var now = clock.GetDatabaseNow();
-        var pause = result.IsGone ? null : PauseAfter(delivery.Attempt);
+        var pause = result.IsGone ? null : options.PauseAfter(delivery.Attempt, Random.Shared.NextDouble());
         DateTimeOffset? due =
             result.Error is null || pause is null ? null : now + Longer(pause.Value, result.RetryAfter);
         var state =
@@ -176,11 +176,6 @@ internal sealed class DeliveryTurns(NpgsqlDataSource source, WebhookOptions opti
         );
         await Outbox.AppendAsync(connection, transaction, [message], cancellation);
     }
-
-    /// <summary>The schedule's pause after an attempt, and up to a fifth more; null after the last one.</summary>
-    /// <remarks>Those who failed together, because one receiver was away, do not come back together.</remarks>
-    private TimeSpan? PauseAfter(int attempt) =>
-        attempt <= options.Delays.Length ? options.Delays[attempt - 1] * (1 + (Random.Shared.NextDouble() / 5)) : null;
 
     private static TimeSpan Longer(TimeSpan pause, TimeSpan? wish) => wish > pause ? wish.Value : pause;
 }

@@ -52,6 +52,13 @@ internal sealed class WebhookOptions : IValidateOptions<WebhookOptions>
                 .Select(x => TimeSpan.TryParse(x, out var y) ? y : -DelayMax),
         ];
 
+    /// <summary>The schedule's pause after an attempt, and up to a fifth more; null after the last one.</summary>
+    /// <remarks>Those who failed together, because one receiver was away, do not come back together.</remarks>
+    /// <param name="attempt">From 1.</param>
+    /// <param name="chance">0 to 1.</param>
+    public TimeSpan? PauseAfter(int attempt, double chance) =>
+        attempt <= Delays.Length ? Delays[attempt - 1] * (1 + (chance / 5)) : null;
+
     public ValidateOptionsResult Validate(string? name, WebhookOptions options)
     {
         var problems = options.Problems().ToList();

@@ -120,6 +120,73 @@ public sealed class LookingTests(ScratchDesk desk) : IClassFixture<ScratchDesk>
         (await desk.RunAsync("list", "--queue", queue)).Status.ShouldBe(0);
     }
 
+    [Theory]
+    [InlineData("""{"projectId":"\ud800","commandId":"\ud800"}""")]
+    [InlineData("""{"\ud800":1}""")]
+    [InlineData("""{"projectId":1,"projectId":2}""")]
+    [InlineData("[1]")]
+    [InlineData("null")]
+    [InlineData("{")]
+    [InlineData("")]
+    public async Task Whatever_lies_there_is_listed_and_shown(string body)
+    {
+        var queue = await desk.QueueAsync();
+        string?[] types =
+        [
+            "application/json",
+            "application/vnd.masstransit+json",
+            "application/cloudevents+json",
+            null,
+        ];
+        foreach (var type in types)
+        {
+            var properties = new BasicProperties { MessageId = $"{queue} {type}" };
+            if (type is not null)
+                properties.ContentType = type;
+            await desk.PublishAsync(WireNames.ErrorQueue(queue), "", properties, body);
+        }
+
+        foreach (var by in LetterGroups.Dimensions)
+        {
+            var list = await desk.RunAsync("list", "--queue", queue, "--by", by);
+            list.Objects.Sum(x => x.GetProperty("count").GetInt32()).ShouldBe(types.Length, list.Error);
+        }
+
+        foreach (var type in types)
+        {
+            var shown = await desk.RunAsync("show", $"{queue} {type}");
+            shown.Status.ShouldBe(0, shown.Error);
+            shown.Objects.Single().GetProperty("letter").GetProperty("type").GetString().ShouldBeNull();
+        }
+
+        (await desk.RunAsync("replay", "--queue", queue, "--dry-run")).Status.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Secret_of_a_message_is_not_shown()
+    {
+        var queue = await desk.QueueAsync();
+        const string Secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        string[] bodies =
+        [
+            $$"""{"secret":"{{Secret}}","url":"https://example.org"}""",
+            $$"""{"message":[{"secret":"{{Secret}}"}]}""",
+            $$"""{"secret":"x","secret":"{{Secret}}"}""",
+            $$"""{"secret":"{{Secret}}" """,
+        ];
+        foreach (var (body, i) in bodies.Select((x, i) => (x, i)))
+        {
+            var properties = ScratchDesk.Dead(Guid.NewGuid(), "subscribe-webhook", "It broke.");
+            properties.MessageId = $"{queue} {i}";
+            await desk.PublishAsync(WireNames.ErrorQueue(queue), "", properties, body);
+            var shown = await desk.RunAsync("show", $"{queue} {i}");
+            shown.Status.ShouldBe(0, shown.Error);
+            shown.Objects.Single().ToString().ShouldNotContain(Secret["whsec_".Length..]);
+        }
+
+        (await desk.RunAsync("show", $"{queue} 0")).Objects.Single().ToString().ShouldContain("https://example.org");
+    }
+
     [Fact]
     public async Task Counts_and_the_audit_are_served()
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Pipeline.Workers.Webhooks;
 using Shouldly;
 using Xunit;
@@ -44,6 +45,28 @@ public sealed class WebhookSignatureTests
     [InlineData("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
     [InlineData("whsec_not base64, and long enough for all that")]
     public void Anything_else_is_no_secret(string text) => WebhookSignature.KeyOf(text).ShouldBeNull();
+
+    // Standard Webhooks 1.0.0, "Deliverability and reliability": the table of its example.
+    [Theory]
+    [InlineData(1, "00:00:05")]
+    [InlineData(2, "00:05:00")]
+    [InlineData(3, "00:30:00")]
+    [InlineData(4, "02:00:00")]
+    [InlineData(5, "05:00:00")]
+    [InlineData(6, "10:00:00")]
+    [InlineData(7, "14:00:00")]
+    [InlineData(8, "20:00:00")]
+    [InlineData(9, "1.00:00:00")]
+    [InlineData(10, null)]
+    public void Attempts_are_spread_over_days_as_the_specification_has_it(int attempt, string? pause)
+    {
+        var options = new WebhookOptions();
+        var earliest = pause is null ? (TimeSpan?)null : TimeSpan.Parse(pause, CultureInfo.InvariantCulture);
+
+        options.PauseAfter(attempt, chance: 0).ShouldBe(earliest);
+        options.PauseAfter(attempt, chance: 1).ShouldBe(earliest * 1.2);
+        options.Validate(name: null, options).Succeeded.ShouldBeTrue();
+    }
 
     [Theory]
     [InlineData("image-saved", "image.saved")]
