@@ -46,8 +46,14 @@ public static class RenderFailureKinds
     /// <summary>Another attempt may succeed.</summary>
     public const string Transient = "transient";
 
-    /// <summary>Another attempt would fail the same way, until a person has changed the request or the settings.</summary>
+    /// <summary>The provider can not make this picture: another attempt would fail the same way.</summary>
     public const string Permanent = "permanent";
+
+    /// <summary>
+    /// Whoever asks is refused and not the picture, as with a wrong key or a used-up quota. No attempt helps until a
+    /// person has mended it; then the same request may be made again.
+    /// </summary>
+    public const string Refused = "refused";
 
     /// <summary>The provider does not paint this prompt.</summary>
     public const string Moderation = "moderation";

@@ -61,35 +61,6 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
     }
 
     [Fact]
-    public async Task A_request_whose_worker_is_killed_while_rendering_is_joined_and_taken_over()
-    {
-        var first = NewRequest();
-        var victim = StartWorker("victim");
-        await PublishAsync([first]);
-        await UntilAsync("the first call", () => Task.FromResult(_provider.Calls == 1));
-        await victim.KillAsync();
-
-        // Asked again before the lease ends: it joins the pending one.
-        StartWorker("successor");
-        var joined = first with { CommandId = Guid.NewGuid(), ImageId = Guid.NewGuid() };
-        await PublishAsync([joined]);
-        await UntilAsync(
-            "the request is joined",
-            async () => await ScalarAsync<long>("select count(*) from status.generation_targets") == 2
-        );
-        (await ScalarAsync<int>("select attempt from status.generations")).ShouldBe(1);
-
-        // When the lease has ended, the next attempt begins by itself.
-        await UntilAsync("the second call", () => Task.FromResult(_provider.Calls == 2));
-        _released.SetResult();
-        await UntilEndedAsync(2);
-        (await ScalarAsync<string>("select concat(state, ' ', attempt) from status.generations")).ShouldBe(
-            "Completed 2"
-        );
-        (await this.DeadLettersAsync()).ShouldBeEmpty();
-    }
-
-    [Fact]
     public async Task A_storyboard_is_complete_though_the_whole_fleet_is_killed_twice()
     {
         const int Scenes = 20;

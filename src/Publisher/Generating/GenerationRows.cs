@@ -88,7 +88,8 @@ internal sealed record GateRow(string Provider, DateTimeOffset ClosedUntil, stri
 
 /// <summary>A row of <c>status.generation_attempts</c>: an attempt that has ended.</summary>
 /// <param name="Outcome">
-/// <c>succeeded</c>, <c>transient</c>, <c>permanent</c>, <c>moderation</c>, <c>cancelled</c> or <c>lost</c>.
+/// <c>succeeded</c>, <c>transient</c>, <c>permanent</c>, <c>moderation</c>, <c>refused</c>, <c>cancelled</c> or
+/// <c>lost</c>.
 /// </param>
 internal sealed record AttemptRow(
     int Attempt,

@@ -1,4 +1,5 @@
 using MassTransit;
+using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Models;
@@ -13,6 +14,7 @@ namespace Pipeline.Workers.Generation;
 /// confirmed the saga's. A crash in between sends that message twice, which the saga knows.
 /// </remarks>
 internal sealed class GenerateImageConsumer(
+    IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
     ConfirmedPublisher publisher,
     CommandRefusal refusal,
@@ -27,7 +29,10 @@ internal sealed class GenerateImageConsumer(
         if (request.CommandId == Guid.Empty)
             throw new RequestWithoutIdException();
 
-        if (GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule)
+        if (
+            GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule
+            && !await IsTakenInAsync(request.CommandId, context.CancellationToken)
+        )
         {
             var content = WireJson.Write(request);
             var name = WireNames.ExchangeOf<GenerateImage>();
@@ -46,6 +51,16 @@ internal sealed class GenerateImageConsumer(
         var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request);
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
         await publisher.PublishAsync(message, context.CancellationToken);
+    }
+
+    /// <summary>
+    /// A deadline passes and settings change: a request that comes twice may break a rule that it kept at first. Its
+    /// generation answers it.
+    /// </summary>
+    private async Task<bool> IsTakenInAsync(Guid commandId, CancellationToken cancellation)
+    {
+        await using var db = await contexts.CreateDbContextAsync(cancellation);
+        return await db.Set<GenerationTarget>().AnyAsync(x => x.CommandId == commandId, cancellation);
     }
 }
 

@@ -20,7 +20,6 @@ namespace Pipeline.Workers.Generation;
 /// </remarks>
 internal sealed class GenerateStoryboardConsumer(
     IDbContextFactory<PipelineDbContext> contexts,
-    NpgsqlDataSource source,
     ModelCatalog models,
     CommandRefusal refusal,
     TimeProvider clock
@@ -29,9 +28,9 @@ internal sealed class GenerateStoryboardConsumer(
     private const string RecordSql = """
         with storyboard as (
             insert into pipeline.generation_storyboards (command_id, project_id, requested, created_at)
-            values ($1, $2, cardinality($3), $6) on conflict do nothing returning command_id)
+            values ($1, $2, cardinality($3), $6))
         insert into pipeline.generation_storyboard_items (storyboard_id, command_id, scene_id, slot)
-        select $1, c, s, t from unnest($3, $4, $5) as x (c, s, t) where exists (select from storyboard)
+        select $1, c, s, t from unnest($3, $4, $5) as x (c, s, t)
         """;
 
     public async Task Consume(ConsumeContext<GenerateStoryboard> context)
@@ -59,7 +58,6 @@ internal sealed class GenerateStoryboardConsumer(
             return;
         }
 
-        await RecordAsync(command, requests, context.CancellationToken);
         var announcements = requests
             .Select(x => new Announcement(WireNames.ExchangeOf<GenerateImage>(), x.CommandId, WireJson.Write(x)))
             .ToArray();
@@ -71,7 +69,9 @@ internal sealed class GenerateStoryboardConsumer(
             Outcomes.Applied,
             reason: null,
             announcements,
-            context.CancellationToken
+            context.CancellationToken,
+            record: (connection, transaction) =>
+                RecordAsync(connection, transaction, command, requests, context.CancellationToken)
         );
     }
 
@@ -130,9 +130,15 @@ internal sealed class GenerateStoryboardConsumer(
                 command.Force
             ));
 
-    private async Task RecordAsync(GenerateStoryboard command, GenerateImage[] requests, CancellationToken cancellation)
+    private async Task RecordAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        GenerateStoryboard command,
+        GenerateImage[] requests,
+        CancellationToken cancellation
+    )
     {
-        await using var record = source.CreateCommand(RecordSql);
+        await using var record = new NpgsqlCommand(RecordSql, connection, transaction);
         record.Parameters.AddWithValue(command.CommandId);
         record.Parameters.AddWithValue(command.ProjectId);
         record.Parameters.AddWithValue(requests.Select(x => x.CommandId).ToArray());

@@ -16,6 +16,7 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationDesk(
     GenerationOptions options,
+    Backoff backoff,
     TargetLedger targets,
     CommandRefusal refusal,
     TimeProvider clock
@@ -38,12 +39,9 @@ internal sealed class GenerationDesk(
     /// <summary>Takes one more request in; the same one again changes nothing.</summary>
     public async Task JoinAsync(BehaviorContext<GenerationSaga, RequestGeneration> context)
     {
-        var isFirst = !await TargetLedger.AnyOpenAsync(
-            Db(context),
-            context.Saga.CorrelationId,
-            context.CancellationToken
-        );
-        await targets.JoinAsync(Db(context), context.Message, context.CancellationToken);
+        var isFirst = !await IsWantedAsync(context);
+        if (!await targets.JoinAsync(Db(context), context.Message, context.CancellationToken))
+            return; // It is here already, or has its answer.
 
         // The picture is worth rendering for as long as one of them still wants it.
         var wanted = context.Message.Request.Deadline;
@@ -55,12 +53,14 @@ internal sealed class GenerationDesk(
         Touch(context);
     }
 
+    /// <summary>Whether anyone waits for the picture: else nothing is rendered or saved.</summary>
+    public static Task<bool> IsWantedAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
+        TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+
     /// <summary>Begins with a full number of attempts.</summary>
     public async Task RenderAnewAsync<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class
     {
-        if (!await TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken))
-            context.Saga.DeadlineAt = null;
         context.Saga.AttemptsFrom = context.Saga.Attempt;
         context.Saga.FailureKind = null;
         context.Saga.FailureReason = null;
@@ -115,18 +115,10 @@ internal sealed class GenerationDesk(
         context.Saga.Attempt - context.Saga.AttemptsFrom < options.AttemptLimit
         && (context.Saga.DeadlineAt is not { } deadline || clock.GetUtcNow() < deadline);
 
-    /// <summary>Exponential with full jitter, so that those who failed together do not come back together.</summary>
     public void BackOff(BehaviorContext<GenerationSaga, RenderFailed> context)
     {
         var saga = context.Saga;
-        var failures = saga.Attempt - saga.AttemptsFrom;
-        var ceiling = options.BackoffFirst * Math.Pow(2, failures - 1);
-        if (ceiling > options.BackoffLimit)
-            ceiling = options.BackoffLimit;
-        var pause = ceiling * Random.Shared.NextDouble();
-        if (context.Message.RetryAfter is { } asked && asked > pause)
-            pause = asked;
-
+        var pause = backoff.Pause(saga.Attempt - saga.AttemptsFrom, context.Message.RetryAfter);
         saga.Attempt++;
         saga.DueAt = clock.GetUtcNow() + pause;
     }
@@ -136,7 +128,7 @@ internal sealed class GenerationDesk(
     {
         context.Saga.FailureReason = context.Message.Reason;
         // Not all at once when the gate opens.
-        context.Saga.DueAt = context.Message.Until + options.BackoffFirst * Random.Shared.NextDouble();
+        context.Saga.DueAt = context.Message.Until + backoff.Pause(failures: 1, asked: null);
         Touch(context);
     }
 
@@ -227,9 +219,16 @@ internal sealed class GenerationDesk(
     public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
         EndAsync(context, Outcomes.Rejected, context.Saga.FailureReason!, context.Saga.FailureKind);
 
-    /// <summary>A person wants it after all: those whose request failed or was cancelled wait again.</summary>
-    public static Task ReopenAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
-        TargetLedger.ReopenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+    /// <summary>
+    /// A person wants it after all: those whose request failed or was cancelled wait again, and a deadline that has
+    /// passed does not count any more.
+    /// </summary>
+    public Task ReopenAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
+    {
+        if (context.Saga.DeadlineAt <= clock.GetUtcNow())
+            context.Saga.DeadlineAt = null;
+        return TargetLedger.ReopenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+    }
 
     /// <summary>The receipt of a person's command that took effect.</summary>
     public Task ConfirmAsync<T>(BehaviorContext<GenerationSaga, T> context)

@@ -35,6 +35,7 @@ internal static class GenerationSlice
         bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();
+        bus.AddSingleton(new Backoff(options, Random.Shared));
         bus.AddSingleton<TargetLedger>();
         bus.AddSingleton<GenerationDesk>();
         bus.AddHostedService<GenerationSweeper>();

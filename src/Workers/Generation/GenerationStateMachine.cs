@@ -35,9 +35,13 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(Asked)
                 .Then(desk.Remember)
                 .ThenAsync(desk.JoinAsync)
-                .ThenAsync(desk.RenderAnewAsync)
-                .TransitionTo(Rendering)
+                .IfElseAsync(
+                    GenerationDesk.IsWantedAsync,
+                    wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering),
+                    refused => refused.Finalize() // Its id has its answer already; nobody would take the picture.
+                )
         );
+        SetCompletedWhenFinalized();
 
         During(
             Requested, // An attempt waits for its time.
@@ -62,13 +66,13 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Rendering,
             When(Asked).ThenAsync(desk.JoinAsync),
             When(Rendered, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.SaveAsync).TransitionTo(Saving),
-            When(Failed, x => IsCurrent(x, x.Message.Attempt) && x.Message.Kind != RenderFailureKinds.Transient)
+            When(Failed, x => IsCurrent(x, x.Message.Attempt) && IsVerdict(x.Message))
                 .ThenAsync(x => desk.EndAsync(x, Outcomes.Rejected, x.Message.Reason, x.Message.Kind))
                 .TransitionTo(Rejected),
-            When(Failed, x => IsCurrent(x, x.Message.Attempt) && x.Message.Kind == RenderFailureKinds.Transient)
+            When(Failed, x => IsCurrent(x, x.Message.Attempt) && !IsVerdict(x.Message))
                 .Then(desk.RememberFailure)
                 .IfElse(
-                    desk.MayTryAgain,
+                    x => x.Message.Kind == RenderFailureKinds.Transient && desk.MayTryAgain(x),
                     retry => retry.Then(desk.BackOff).TransitionTo(Requested),
                     end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
                 ),
@@ -110,7 +114,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
 
         During(
             Completed,
-            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving),
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(
+                    GenerationDesk.IsWantedAsync,
+                    wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
+                ),
             When(Settled).ThenAsync(desk.SettleAsync),
             Ignore(Rendered),
             Ignore(Failed),
@@ -124,9 +133,14 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
 
         During(
             [Abandoned, Cancelled],
-            When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering),
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(
+                    GenerationDesk.IsWantedAsync,
+                    wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
+                ),
             When(RetryAsked)
-                .ThenAsync(GenerationDesk.ReopenAsync)
+                .ThenAsync(desk.ReopenAsync)
                 .ThenAsync(desk.RenderAnewAsync)
                 .ThenAsync(desk.ConfirmAsync)
                 .TransitionTo(Rendering),
@@ -183,6 +197,10 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     failed.ThenAsync(desk.RepeatFailedSavesAsync).ThenAsync(desk.ConfirmAsync).TransitionTo(Saving),
                 none => none.ThenAsync(desk.LeaveAsItIsAsync)
             );
+
+    /// <summary>The failure is about the picture itself, and final for it.</summary>
+    private static bool IsVerdict(RenderFailed failed) =>
+        failed.Kind is RenderFailureKinds.Permanent or RenderFailureKinds.Moderation;
 
     private static bool IsCurrent(BehaviorContext<GenerationSaga> context, int attempt) =>
         context.Saga.Attempt == attempt;

@@ -30,16 +30,21 @@ internal sealed record Sweep(string Finding, string Sql)
         """
     );
 
+    // Not where the attempt is rendered and only its message is still on the way: that picture is paid for.
     public static readonly Sweep Deadline = new(
         "deadline-passed",
         """
-        update pipeline.generation_requests set deadline_at = deadline_at + interval '1 second'
+        update pipeline.generation_requests set updated_at = now()
         where correlation_id in (
             select g.correlation_id from pipeline.generation_requests g
             where g.deadline_at <= now()
+                and (g.updated_at <= g.deadline_at or g.updated_at <= now() - interval '1 second')
                 and (g.current_state = 'Requested' or g.current_state = 'Rendering' and not exists (
                     select from pipeline.generation_leases l
-                    where l.generation_id = g.correlation_id and l.attempt = g.attempt))
+                    where l.generation_id = g.correlation_id and l.attempt = g.attempt)
+                and not exists (
+                    select from pipeline.generation_attempts a
+                    where a.generation_id = g.correlation_id and a.attempt = g.attempt and a.outcome = 'succeeded'))
             limit $1 for update skip locked)
         returning correlation_id, attempt
         """

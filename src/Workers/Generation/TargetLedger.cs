@@ -19,7 +19,8 @@ internal sealed class TargetLedger(TimeProvider clock)
     /// Adds a request. One that is known already is answered again where it has ended; an id that belongs to another
     /// request is refused, and its content kept.
     /// </summary>
-    public async Task JoinAsync(PipelineDbContext db, RequestGeneration asked, CancellationToken cancellation)
+    /// <returns>True where it is new.</returns>
+    public async Task<bool> JoinAsync(PipelineDbContext db, RequestGeneration asked, CancellationToken cancellation)
     {
         var request = asked.Request;
         var content = WireJson.Write(request);
@@ -68,7 +69,10 @@ internal sealed class TargetLedger(TimeProvider clock)
                 }
             );
             await db.SaveChangesAsync(cancellation);
+            return true;
         }
+
+        return false;
     }
 
     public static Task<bool> AnyOpenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>

@@ -30,9 +30,11 @@ internal sealed partial class OutboxRelay(
 
     private static readonly TimeSpan MeasureEvery = TimeSpan.FromSeconds(5);
 
+    // Always from the first one: of a saga's two messages the earlier may be committed after a batch was read, and the
+    // later before the next one is. A batch that began behind the one before would send the later one first.
     private const string ReadSql = """
         select id, exchange, routing_key, message_id, body, mandatory from pipeline.outbox
-        where id > $2 order by id limit $1
+        where id <> all($2) order by id limit $1
         """;
 
     private const string MeasureSql = """
@@ -40,6 +42,14 @@ internal sealed partial class OutboxRelay(
         """;
 
     private long _measuredAt;
+
+    /// <summary>What came of a batch: there may be more, or there was no more, or the broker was lost.</summary>
+    private enum Batch
+    {
+        Full,
+        Last,
+        Lost,
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -75,15 +85,15 @@ internal sealed partial class OutboxRelay(
         try
         {
             // What has no queue is passed over, so that it cannot hold up the rest; the next round tries it again.
-            for (var (after, kept) = (0L, 0); !stopping.IsCancellationRequested; )
+            var kept = new List<long>();
+            while (!stopping.IsCancellationRequested)
             {
                 await MeasureAsync(connection, stopping);
-                var batch = await RelayBatchAsync(connection, publisher, after, stopping);
-                (after, kept) = (batch.Last, kept + batch.Kept);
-                if (batch.IsFull)
+                var batch = await RelayBatchAsync(connection, publisher, kept, stopping);
+                if (batch == Batch.Full)
                     continue;
-                await Task.Delay(kept > 0 ? StandbyPause : IdlePause, clock, stopping);
-                (after, kept) = (0L, 0);
+                await Task.Delay(batch == Batch.Lost || kept.Count > 0 ? StandbyPause : IdlePause, clock, stopping);
+                kept.Clear();
             }
         }
         finally
@@ -94,23 +104,27 @@ internal sealed partial class OutboxRelay(
         }
     }
 
-    /// <returns>Where the next batch begins, whether there is one, and how many messages were kept.</returns>
-    private async Task<(long Last, bool IsFull, int Kept)> RelayBatchAsync(
+    /// <param name="connection">The leader's.</param>
+    /// <param name="publisher">The broker.</param>
+    /// <param name="kept">Messages that are not tried again in this round; this adds its own.</param>
+    /// <param name="stopping">The process's.</param>
+    private async Task<Batch> RelayBatchAsync(
         NpgsqlConnection connection,
         ConfirmedPublisher publisher,
-        long after,
+        List<long> kept,
         CancellationToken stopping
     )
     {
-        var rows = await ReadAsync(connection, after, stopping);
+        var rows = await ReadAsync(connection, kept, stopping);
         if (rows.Count == 0)
-            return (after, IsFull: false, Kept: 0);
+            return Batch.Last;
 
         var confirms = await publisher.SendAllAsync(
             rows.Select(x => CloudEvents.Dress(x.Message, options.EventForm)),
             stopping
         );
         var done = new List<long>();
+        var isLost = false;
         foreach (var (id, confirmed) in rows.Select((x, i) => (x.Id, confirms[i])))
         {
             try
@@ -121,11 +135,13 @@ internal sealed partial class OutboxRelay(
             catch (PublishFailedException e)
             {
                 // The run stopped here, and goes on here with the next round: what follows must not overtake it.
+                isLost = true;
                 RelayInterrupted(e.Message);
             }
             catch (UnroutableMessageException e)
             {
                 // Kept: its queue is made when its consumers start. Deleting it would lose a promise.
+                kept.Add(id);
                 Unroutable(id, e.Message);
             }
         }
@@ -134,8 +150,9 @@ internal sealed partial class OutboxRelay(
         delete.Parameters.AddWithValue(done.ToArray());
         await delete.ExecuteNonQueryAsync(stopping);
         metrics.Relayed(done.Count);
-        var isLost = confirms.Any(x => x.Exception?.InnerException is PublishFailedException);
-        return (rows[^1].Id, IsFull: rows.Count == BatchLimit && !isLost, Kept: rows.Count - done.Count);
+        return isLost ? Batch.Lost
+            : rows.Count == BatchLimit ? Batch.Full
+            : Batch.Last;
     }
 
     private async Task MeasureAsync(NpgsqlConnection connection, CancellationToken stopping)
@@ -151,13 +168,13 @@ internal sealed partial class OutboxRelay(
 
     private static async Task<List<(long Id, WireMessage Message)>> ReadAsync(
         NpgsqlConnection connection,
-        long after,
+        List<long> kept,
         CancellationToken stopping
     )
     {
         await using var command = new NpgsqlCommand(ReadSql, connection);
         command.Parameters.AddWithValue(BatchLimit);
-        command.Parameters.AddWithValue(after);
+        command.Parameters.AddWithValue(kept.ToArray());
         await using var row = await command.ExecuteReaderAsync(stopping);
         var rows = new List<(long, WireMessage)>();
         while (await row.ReadAsync(stopping))

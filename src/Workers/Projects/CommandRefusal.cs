@@ -54,7 +54,17 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
         );
     }
 
-    /// <summary>Writes a receipt and queues what follows from it.</summary>
+    /// <summary>Writes a receipt, what belongs to it, and queues what follows from it.</summary>
+    /// <param name="commandId">The command.</param>
+    /// <param name="projectId">Its project.</param>
+    /// <param name="command">Its name.</param>
+    /// <param name="content">Its body, to know it again.</param>
+    /// <param name="outcome">One of <see cref="Outcomes"/>.</param>
+    /// <param name="reason">For people; null where it went well.</param>
+    /// <param name="announcements">Messages; where the command has its receipt already, those of that one go out.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <param name="keepsConflict">False where the body need not be JSON.</param>
+    /// <param name="record">Rows that commit with the receipt; not called where the command has one already.</param>
     public async Task EndAsync(
         Guid commandId,
         Guid projectId,
@@ -64,7 +74,8 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
         string? reason,
         IReadOnlyList<Announcement> announcements,
         CancellationToken cancellation,
-        bool keepsConflict = true
+        bool keepsConflict = true,
+        Func<NpgsqlConnection, NpgsqlTransaction, Task>? record = null
     )
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
@@ -81,7 +92,12 @@ internal sealed class CommandRefusal(NpgsqlDataSource source, TimeProvider clock
             Announcements = Announcement.Write(announcements),
             At = clock.GetDatabaseNow(),
         };
-        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+        if (await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+        {
+            if (record is not null)
+                await record(connection, transaction);
+        }
+        else
         {
             var earlier = await ReceiptLedger.FindAsync(connection, transaction, commandId, cancellation);
             if (earlier!.RequestHash.AsSpan().SequenceEqual(receipt.RequestHash))

@@ -46,14 +46,14 @@ internal static class ProviderErrors
         if (Is(error, Moderation))
             return new RenderFailure(RenderFailureKinds.Moderation, reason);
         if (Is(error, Spent))
-            return new RenderFailure(RenderFailureKinds.Permanent, reason);
+            return new RenderFailure(RenderFailureKinds.Refused, reason);
         if (error.Status == 429 || Is(error, TooFast))
             return new ProviderBusy(error.RetryAfter, reason, ClosesGate: true);
 
         return error.Status switch
         {
-            // 501 and 505 say what the server will never do (RFC 9110).
-            501 or 505 => new RenderFailure(RenderFailureKinds.Permanent, reason),
+            // No key, no money, no right, no such model or address; 501 and 505 say what the server does not do (RFC 9110).
+            401 or 402 or 403 or 404 or 405 or 501 or 505 => new RenderFailure(RenderFailureKinds.Refused, reason),
             408 or >= 500 => new RenderFailure(RenderFailureKinds.Transient, reason, error.RetryAfter, IsOutage: true),
             >= 400 => new RenderFailure(RenderFailureKinds.Permanent, reason),
             // A gateway that sends its visitors elsewhere for a while.

@@ -4,73 +4,86 @@ using Pipeline.Workers.Models;
 namespace Pipeline.Workers.Rendering;
 
 /// <summary>How many requests a provider gets from this process, at once and a minute.</summary>
+/// <remarks>
+/// The framework's token bucket is filled by a timer of its own, so that two requests around a tick follow each other at
+/// once: the very thing that providers answer with 429. Here each request has its moment, an interval after the last.
+/// </remarks>
 internal sealed class ProviderTurns : IDisposable
 {
     private readonly ConcurrencyLimiter _atOnce;
-    private readonly TokenBucketRateLimiter? _perMinute;
+    private readonly TimeSpan _interval;
     private readonly TimeSpan _patience;
     private readonly TimeProvider _clock;
+    private readonly Lock _lock = new();
+    private readonly long _startedAt;
+    private TimeSpan _nextAt; // Since the start.
 
     /// <param name="model">Its limits.</param>
     /// <param name="options">The patience, and how many can wait at most.</param>
-    /// <param name="clock">Measures the patience.</param>
+    /// <param name="clock">Measures the patience and the intervals.</param>
     public ProviderTurns(ModelOptions model, RenderingOptions options, TimeProvider clock)
     {
         _patience = options.TurnPatience;
         _clock = clock;
+        _startedAt = clock.GetTimestamp();
+        _interval = model.RequestsPerMinute is { } rate ? TimeSpan.FromMinutes(1) / rate : TimeSpan.Zero;
         _atOnce = new ConcurrencyLimiter(
             new ConcurrencyLimiterOptions { PermitLimit = model.Concurrency, QueueLimit = options.ConcurrentRenders }
         );
-        if (model.RequestsPerMinute is { } rate)
-        {
-            // One token at a time: a burst would be the very thing that providers answer with 429.
-            _perMinute = new TokenBucketRateLimiter(
-                new TokenBucketRateLimiterOptions
-                {
-                    TokenLimit = 1,
-                    TokensPerPeriod = 1,
-                    ReplenishmentPeriod = TimeSpan.FromMinutes(1) / rate,
-                    QueueLimit = options.ConcurrentRenders,
-                }
-            );
-        }
     }
 
     /// <returns>To be disposed when the request is over; null where the turn did not come in time.</returns>
     public async Task<IDisposable?> EnterAsync(CancellationToken cancellation)
     {
-        using var patience = new CancellationTokenSource(_patience, _clock);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, patience.Token);
-        RateLimitLease? place = null;
+        var enteredAt = _clock.GetTimestamp();
+        if (await TakePlaceAsync(cancellation) is not { } place)
+            return null;
         try
         {
-            place = await _atOnce.AcquireAsync(cancellationToken: either.Token);
-            if (place.IsAcquired && (_perMinute is null || await TakeTokenAsync(_perMinute, either.Token)))
+            if (BookMoment(_patience - _clock.GetElapsedTime(enteredAt)) is { } wait)
+            {
+                await Task.Delay(wait, _clock, cancellation);
                 return place;
-        }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
-        {
-            // The turn did not come.
+            }
         }
         catch
         {
-            place?.Dispose();
+            place.Dispose();
             throw;
         }
 
-        place?.Dispose();
+        place.Dispose();
         return null;
     }
 
-    public void Dispose()
+    public void Dispose() => _atOnce.Dispose();
+
+    private async Task<IDisposable?> TakePlaceAsync(CancellationToken cancellation)
     {
-        _atOnce.Dispose();
-        _perMinute?.Dispose();
+        using var patience = new CancellationTokenSource(_patience, _clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, patience.Token);
+        try
+        {
+            var place = await _atOnce.AcquireAsync(cancellationToken: either.Token);
+            return place.IsAcquired ? place : null;
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
-    private static async Task<bool> TakeTokenAsync(TokenBucketRateLimiter bucket, CancellationToken cancellation)
+    /// <returns>How long to wait for it; null where that is more than the patience, and then nothing is booked.</returns>
+    private TimeSpan? BookMoment(TimeSpan patience)
     {
-        using var token = await bucket.AcquireAsync(cancellationToken: cancellation);
-        return token.IsAcquired;
+        lock (_lock)
+        {
+            var now = _clock.GetElapsedTime(_startedAt);
+            var moment = _nextAt > now ? _nextAt : now;
+            if (moment - now > patience)
+                return null;
+            _nextAt = moment + _interval;
+            return moment - now;
+        }
     }
 }

@@ -57,7 +57,7 @@ internal sealed partial class RenderImageConsumer(
         {
             var result = providers.Find(request.Model) is { } provider
                 ? await provider.RenderAsync(request, either.Token)
-                : new RenderFailure(RenderFailureKinds.Permanent, $"model: '{request.Model}' is not known here.");
+                : new RenderFailure(RenderFailureKinds.Refused, $"model: '{request.Model}' is not known here.");
             return await EndOfAsync(claim, result, either.Token);
         }
         catch (Exception) when (keeper.Lost.IsCancellationRequested)
@@ -73,7 +73,7 @@ internal sealed partial class RenderImageConsumer(
         catch (Exception e) when (e is StorageUnavailableException or StorageMisconfiguredException)
         {
             // Rendering again costs money, and does not help where a person has to change the settings.
-            var kind = e is StorageMisconfiguredException ? RenderFailureKinds.Permanent : RenderFailureKinds.Transient;
+            var kind = e is StorageMisconfiguredException ? RenderFailureKinds.Refused : RenderFailureKinds.Transient;
             return () =>
                 ledger.FailAsync(claim, new RenderFailure(kind, $"The picture could not be stored: {e.Message}"));
         }

@@ -140,7 +140,10 @@ internal sealed partial class RenderLeases(
         return row.GetString(0) switch
         {
             RenderMetrics.Succeeded => [RenderMessages.Succeeded(claim, row.GetString(2))],
-            RenderFailureKinds.Transient or RenderFailureKinds.Permanent or RenderFailureKinds.Moderation =>
+            RenderFailureKinds.Transient
+            or RenderFailureKinds.Permanent
+            or RenderFailureKinds.Refused
+            or RenderFailureKinds.Moderation =>
             [
                 RenderMessages.Failed(claim, new RenderFailure(row.GetString(0), row.GetString(1))),
             ],

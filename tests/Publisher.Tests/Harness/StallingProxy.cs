@@ -3,7 +3,7 @@ using System.Net.Sockets;
 
 namespace Pipeline.Publisher.Tests.Harness;
 
-/// <summary>A network between a client and the broker that can stop carrying the client's bytes, and can be cut.</summary>
+/// <summary>A network between a client and the broker that can stop carrying the bytes of either side, and can be cut.</summary>
 internal sealed class StallingProxy : IAsyncDisposable
 {
     private readonly Uri _broker;
@@ -11,7 +11,8 @@ internal sealed class StallingProxy : IAsyncDisposable
     private readonly List<Socket> _sockets = [];
     private readonly Lock _lock = new();
     private readonly Task _accepting;
-    private TaskCompletionSource _flows = Flowing();
+    private TaskCompletionSource _clientFlows = Flowing();
+    private TaskCompletionSource _brokerFlows = Flowing();
 
     public StallingProxy(Uri broker)
     {
@@ -24,10 +25,17 @@ internal sealed class StallingProxy : IAsyncDisposable
 
     public Uri Address { get; }
 
-    /// <summary>From here on nothing that the client writes is read, so that its socket fills up.</summary>
-    public void Stall() => _flows = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    /// <summary>From here on nothing that the client writes arrives, so that its socket fills up.</summary>
+    public void Stall() => _clientFlows = Stalled();
 
-    public void Resume() => _flows.TrySetResult();
+    /// <summary>From here on nothing that the broker writes arrives: what the client has sent is carried out unheard.</summary>
+    public void StallBroker() => _brokerFlows = Stalled();
+
+    public void Resume()
+    {
+        _clientFlows.TrySetResult();
+        _brokerFlows.TrySetResult();
+    }
 
     /// <summary>Resets every connection, as a firewall or a dying host does.</summary>
     public void Cut()
@@ -43,14 +51,16 @@ internal sealed class StallingProxy : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _listener.Stop();
-        Resume();
         Cut();
+        Resume(); // Those who wait find their socket closed: what was stalled never arrives.
         await _accepting;
     }
 
+    private static TaskCompletionSource Stalled() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     private static TaskCompletionSource Flowing()
     {
-        var flowing = new TaskCompletionSource();
+        var flowing = Stalled();
         flowing.SetResult();
         return flowing;
     }
@@ -67,8 +77,8 @@ internal sealed class StallingProxy : IAsyncDisposable
                 await server.ConnectAsync(_broker.Host, _broker.Port);
                 lock (_lock)
                     _sockets.AddRange([client, server]);
-                carrying.Add(CarryAsync(client, server, mayStall: true));
-                carrying.Add(CarryAsync(server, client, mayStall: false));
+                carrying.Add(CarryAsync(client, server, () => _clientFlows.Task));
+                carrying.Add(CarryAsync(server, client, () => _brokerFlows.Task));
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -79,16 +89,15 @@ internal sealed class StallingProxy : IAsyncDisposable
         await Task.WhenAll(carrying);
     }
 
-    private async Task CarryAsync(Socket from, Socket to, bool mayStall)
+    private static async Task CarryAsync(Socket from, Socket to, Func<Task> flows)
     {
         var buffer = new byte[64 * 1024];
         try
         {
             while (true)
             {
-                if (mayStall)
-                    await _flows.Task;
                 var count = await from.ReceiveAsync(buffer);
+                await flows(); // Also what was awaited before it stalled.
                 if (count == 0)
                     break;
                 await to.SendAsync(buffer.AsMemory(0, count));

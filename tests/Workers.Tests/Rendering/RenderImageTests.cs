@@ -114,12 +114,13 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
     [InlineData(502, "<html>Bad gateway</html>", "transient", "The provider answered 502.")]
     [InlineData(408, "", "transient", "The provider answered 408.")]
     [InlineData(302, "", "transient", "The provider answered 302.")]
-    [InlineData(401, """{"error":{"code":"invalid_api_key"}}""", "permanent", "401 invalid_api_key.")]
-    [InlineData(404, """{"error":"no such model"}""", "permanent", "404: no such model")]
+    [InlineData(401, """{"error":{"code":"invalid_api_key"}}""", "refused", "401 invalid_api_key.")]
+    [InlineData(404, """{"error":"no such model"}""", "refused", "404: no such model")]
+    [InlineData(400, """{"error":{"code":"invalid_size","message":"64x96"}}""", "permanent", "400 invalid_size: 64x96")]
     [InlineData(400, """{"error":{"code":"moderation_blocked","message":"No."}}""", "moderation", "moderation_blocked")]
     [InlineData(400, """{"error":{"code":"content_policy_violation"}}""", "moderation", "content_policy_violation")]
-    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}""", "permanent", "quota")]
-    [InlineData(429, """{"error":{"code":"organization_spend_limit_exceeded"}}""", "permanent", "spend_limit")]
+    [InlineData(429, """{"error":{"type":"insufficient_quota","code":"insufficient_quota"}}""", "refused", "quota")]
+    [InlineData(429, """{"error":{"code":"organization_spend_limit_exceeded"}}""", "refused", "spend_limit")]
     [InlineData(200, """{"error":{"code":null,"type":"server_error","message":"Later."}}""", "transient", "Later.")]
     [InlineData(200, """{"error":{"code":"moderation_blocked"}}""", "moderation", "200 moderation_blocked")]
     [InlineData(200, """{"data":[]}""", "transient", "without a picture")]
@@ -131,12 +132,40 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
         await ShouldFail(pipeline.Script(status, body), kind, reason);
     }
 
-    [Fact]
-    public async Task Wish_for_a_pause_after_an_outage_is_passed_on()
+    [Theory]
+    [InlineData("Retry-After", "17", 17)]
+    [InlineData("retry-after-ms", "1500", 1.5)]
+    [InlineData("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT", 0)]
+    [InlineData("Retry-After", "soon", null)]
+    [InlineData("Retry-After", "-5", null)]
+    [InlineData("Retry-After", "1e999", null)]
+    public async Task Wish_for_a_pause_after_an_outage_is_passed_on(string header, string value, double? seconds)
     {
-        var model = pipeline.Script(503, "", ("Retry-After", "17"));
+        var model = pipeline.Script(503, "", (header, value));
 
-        (await pipeline.RenderAsync<RenderFailed>(NewRender(model.Name))).RetryAfter.ShouldBe(TimeSpan.FromSeconds(17));
+        var told = await pipeline.RenderAsync<RenderFailed>(NewRender(model.Name));
+
+        told.RetryAfter.ShouldBe(seconds is { } pause ? TimeSpan.FromSeconds(pause) : null);
+    }
+
+    [Theory]
+    [InlineData("Retry-After", "600", 600)]
+    [InlineData("retry-after-ms", "600000", 600)]
+    [InlineData("Retry-After", "date", 600)]
+    [InlineData("Retry-After", "10000000", 3_600)] // At most an hour.
+    [InlineData("Retry-After", "0", 1)] // Never at once.
+    [InlineData(null, null, 20)] // The setting's default.
+    public async Task Gate_is_closed_for_as_long_as_the_provider_says(string? header, string? value, int seconds)
+    {
+        var before = DateTimeOffset.UtcNow;
+        var date = before.AddSeconds(seconds + 1).ToString("R"); // It has no fractions of a second.
+        var headers = header is null ? [] : new[] { (header, value == "date" ? date : value ?? "") };
+        var model = pipeline.Script(429, """{"error":{"code":"slow_down"}}""", headers);
+
+        var told = await pipeline.RenderAsync<RenderPostponed>(NewRender(model.Name));
+
+        told.Until.ShouldBeInRange(before.AddSeconds(seconds), DateTimeOffset.UtcNow.AddSeconds(seconds + 1));
+        model.Calls.ShouldBe(1);
     }
 
     [Fact]
@@ -225,9 +254,9 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
     }
 
     [Fact]
-    public async Task Unknown_model_is_permanent() =>
+    public async Task Unknown_model_is_refused() =>
         (await pipeline.RenderAsync<RenderFailed>(NewRender("nobody"))).ShouldSatisfyAllConditions(
-            x => x.Kind.ShouldBe("permanent"),
+            x => x.Kind.ShouldBe("refused"),
             x => x.Reason.ShouldBe("model: 'nobody' is not known here.")
         );
 
@@ -257,6 +286,7 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
         model.Calls.ShouldBe(1);
         (await pipeline.AskAsync(Attempt, render.GenerationId)).ShouldBe(kind);
         (await pipeline.AskAsync(Objects, render.GenerationId)).ShouldBe("0");
+        (await pipeline.StoredAsync(render.GenerationId)).ShouldBe(0, "nothing is half-stored");
         (await pipeline.AskAsync(Leases, render.GenerationId)).ShouldBe("0");
     }
 

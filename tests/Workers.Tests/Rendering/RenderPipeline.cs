@@ -23,7 +23,7 @@ public sealed class RenderPipeline : SlicePipeline
     /// <summary>As configured here: short, so that a test sees several of them.</summary>
     public static readonly TimeSpan LeaseLength = TimeSpan.FromSeconds(1.5);
 
-    private const int Models = 60;
+    private const int Models = 80;
     private const int OutageThreshold = 3;
 
     private readonly ConcurrentDictionary<string, ScriptedModel> _scripts = new(StringComparer.Ordinal);

@@ -1,0 +1,152 @@
+using System.Text;
+using MassTransit;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+using Pipeline.Wire;
+using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Tests.Harness;
+using RabbitMQ.Client;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.Workers.Tests.Messaging;
+
+/// <summary>The order in which what transactions left in the outbox comes to the broker.</summary>
+public sealed class OutboxRelayTests : SlicePipeline
+{
+    private const string Exchange = "outbox-order";
+    private const int Batch = 500;
+
+    private readonly List<NpgsqlConnection> _connections = [];
+
+    public override async Task DisposeAsync()
+    {
+        foreach (var connection in _connections)
+            await connection.DisposeAsync();
+        await base.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Message_that_is_committed_while_a_batch_is_relayed_is_not_overtaken_by_a_later_one()
+    {
+        var options = Services.GetRequiredService<MessagingOptions>();
+        await using var broker = await new ConnectionFactory { Uri = options.Broker }.CreateConnectionAsync();
+        await using var channel = await broker.CreateChannelAsync();
+        await channel.ExchangeDeclareAsync(Exchange, ExchangeType.Fanout);
+        await channel.QueueDeclareAsync(Exchange, durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueBindAsync(Exchange, Exchange, "");
+
+        // One saga's first message has the first id, and is not committed yet; behind it is a full batch of others'.
+        await using var first = await BeginAsync();
+        await AppendAsync(first, "first of the saga");
+        await using var others = await BeginAsync();
+        await AppendAsync(others, [.. Enumerable.Range(0, Batch).Select(x => $"another {x}")]);
+        await others.CommitAsync();
+
+        // The relay has read that batch and cannot take it out: a row is held. Meanwhile the saga goes on twice.
+        await using var hold = await BeginAsync();
+        await ExecuteAsync(hold, "select 1 from pipeline.outbox order by id limit 1 for update");
+        using var relay = NewRelay(options);
+        await relay.StartAsync(CancellationToken.None);
+        await Until.TrueAsync("the batch is sent", async () => await channel.MessageCountAsync(Exchange) == Batch);
+        await first.CommitAsync();
+        await using (var second = await BeginAsync())
+        {
+            await AppendAsync(second, "second of the saga");
+            await second.CommitAsync();
+        }
+
+        await hold.CommitAsync();
+        await Until.TrueAsync("all is sent", async () => await channel.MessageCountAsync(Exchange) == Batch + 2);
+        await relay.StopAsync(CancellationToken.None);
+
+        var bodies = new List<string>();
+        while (await channel.BasicGetAsync(Exchange, autoAck: true) is { } message)
+            bodies.Add(Encoding.UTF8.GetString(message.Body.Span));
+        bodies.Count.ShouldBe(Batch + 2);
+        bodies[Batch..].ShouldBe(["first of the saga", "second of the saga"]);
+        (await AskAsync("select count(*) from pipeline.outbox")).ShouldBe("0");
+    }
+
+    [Fact]
+    public async Task What_has_no_queue_is_kept_and_holds_up_nothing()
+    {
+        var options = Services.GetRequiredService<MessagingOptions>();
+        await using var broker = await new ConnectionFactory { Uri = options.Broker }.CreateConnectionAsync();
+        await using var channel = await broker.CreateChannelAsync();
+        await channel.ExchangeDeclareAsync(Exchange, ExchangeType.Direct);
+        await channel.QueueDeclareAsync(Exchange, durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueBindAsync(Exchange, Exchange, "there");
+        await using (var writer = await BeginAsync())
+        {
+            // More than a batch of them, before the one that has a queue.
+            await AppendAsync(writer, [.. Enumerable.Range(0, Batch + 1).Select(_ => "nowhere")]);
+            await AppendAsync(writer, ["there"], routingKey: "there");
+            await writer.CommitAsync();
+        }
+
+        using var relay = NewRelay(options);
+        await relay.StartAsync(CancellationToken.None);
+        await Until.TrueAsync("the last is sent", async () => await channel.MessageCountAsync(Exchange) == 1);
+        await Until.TrueAsync(
+            "and taken out",
+            async () => await AskAsync("select count(*) from pipeline.outbox") == $"{Batch + 1}"
+        );
+        await channel.QueueBindAsync(Exchange, Exchange, "");
+        await Until.TrueAsync("the rest follows", async () => await channel.MessageCountAsync(Exchange) == Batch + 2);
+        await relay.StopAsync(CancellationToken.None);
+    }
+
+    private protected override IEnumerable<KeyValuePair<string, string?>> Settings() => [];
+
+    private protected override void AddSlice(IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        // The rooms alone.
+    }
+
+    private OutboxRelay NewRelay(MessagingOptions options) =>
+        new(
+            Database,
+            options,
+            Services.GetRequiredService<OutboxMetrics>(),
+            TimeProvider.System,
+            NullLogger<OutboxRelay>.Instance
+        );
+
+    private async Task<NpgsqlTransaction> BeginAsync()
+    {
+        var connection = await Database.OpenConnectionAsync();
+        _connections.Add(connection);
+        await using (var patience = new NpgsqlCommand("set idle_in_transaction_session_timeout = 0", connection))
+            await patience.ExecuteNonQueryAsync(); // These wait on purpose.
+        return await connection.BeginTransactionAsync();
+    }
+
+    private static Task AppendAsync(NpgsqlTransaction transaction, params string[] bodies) =>
+        AppendAsync(transaction, bodies, routingKey: "");
+
+    private static Task AppendAsync(NpgsqlTransaction transaction, string[] bodies, string routingKey) =>
+        Outbox.AppendAsync(
+            transaction.Connection.ShouldNotBeNull(),
+            transaction,
+            [
+                .. bodies.Select(x => new WireMessage(
+                    Exchange,
+                    routingKey,
+                    Guid.NewGuid(),
+                    Encoding.UTF8.GetBytes(x),
+                    Mandatory: true
+                )),
+            ],
+            CancellationToken.None
+        );
+
+    private static async Task ExecuteAsync(NpgsqlTransaction transaction, string sql)
+    {
+        await using var command = new NpgsqlCommand(sql, transaction.Connection, transaction);
+        await command.ExecuteNonQueryAsync();
+    }
+}
