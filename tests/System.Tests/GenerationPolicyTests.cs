@@ -1,4 +1,3 @@
-using Pipeline.Contracts.Generation;
 using Pipeline.SystemTests.Harness;
 using Shouldly;
 using Xunit;
@@ -11,7 +10,7 @@ namespace Pipeline.SystemTests;
 /// A real web server in the provider's place that fails in every way: the calls it sees are the policy's, and no
 /// sooner than the policy says.
 /// </summary>
-public sealed class GenerationPolicyTests(ITestOutputHelper output) : Stack
+public sealed class GenerationPolicyTests(ITestOutputHelper output) : GenerationStack
 {
     private const int AttemptLimit = 3;
     private const string Straight = "Rendering 1, Saving 1, Completed 1";
@@ -68,12 +67,10 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Stack
         ),
     ];
 
-    private ScriptedProvider _provider = null!;
-
     // A slot for each, so that none waits for another's time-out.
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
-            .. Cases.Select(x => x.Model).Concat(["deadline", "gated", "open"]).SelectMany(_provider.SettingsOf),
+            .. Cases.Select(x => x.Model).Append("deadline").SelectMany(Provider.SettingsOf),
             ("Models__time-out__AttemptTimeout", "00:00:01"),
             ("Rendering__ConcurrentRenders", "24"),
             ("Rendering__OutageThreshold", "1000"),
@@ -83,44 +80,25 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Stack
             ("Generation__SweepEvery", "00:00:00.100"),
         ];
 
-    public override async Task InitializeAsync()
-    {
-        _provider = await StartAsync();
-        await base.InitializeAsync();
-        await this.KeepHistoryAsync();
-    }
-
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        await _provider.DisposeAsync();
-    }
-
     [Fact]
     public async Task Calls_are_exactly_the_policys_and_no_sooner_than_it_says()
     {
         foreach (var x in Cases)
-            _provider.Script(x.Model, x.Steps);
-        _provider.Script("deadline", Error(429, null, "Retry-After", "3600"));
-        var requests = Cases.Select(x => Request(x.Model)).ToDictionary(x => x.Model, StringComparer.Ordinal);
-        var late = Request("deadline") with { Deadline = DateTimeOffset.UtcNow.AddHours(1) };
+            Provider.Script(x.Model, x.Steps);
+        Provider.Script("deadline", Error(429, null, "Retry-After", "3600"));
+        var requests = Cases.Select(x => Request(x.Model, x.Model)).ToDictionary(x => x.Model, StringComparer.Ordinal);
+        var late = Request("deadline", "deadline") with { Deadline = DateTimeOffset.UtcNow.AddHours(1) };
         StartWorker("worker");
-        await using (var publisher = NewPublisher())
-        {
-            await publisher.PublishAllAsync(
-                requests.Values.Append(late).Select(Commands.ToWire),
-                CancellationToken.None
-            );
-        }
+        await AskAsync([.. requests.Values, late]);
 
         // The gate stays closed for an hour; the deadline comes before that.
         await UntilAsync("it waits", async () => await this.HistoryOfAsync("deadline") == "Rendering 1, Requested 1");
         await ExecuteAsync("update pipeline.generation_requests set deadline_at = now() where prompt = 'deadline'");
-        await UntilReceiptsOfAsync([.. requests.Values.Select(x => x.CommandId), late.CommandId]);
+        await UntilEndedAsync([.. requests.Values, late]);
 
         foreach (var x in Cases)
         {
-            var calls = _provider.CallsOf(x.Model);
+            var calls = Provider.CallsOf(x.Model);
             output.WriteLine($"{x.Model}: {string.Join(' ', calls.Select(c => (c - calls[0]).TotalSeconds))}");
             calls.Length.ShouldBe(x.Calls, x.Model);
             foreach (var (before, after) in calls.Zip(calls.Skip(1)))
@@ -130,7 +108,7 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Stack
             (await OutcomeAsync(requests[x.Model])).ShouldBe(x.Outcome, x.Model);
         }
 
-        _provider.CallsOf("deadline").Length.ShouldBe(1);
+        Provider.CallsOf("deadline").Length.ShouldBe(1);
         (await this.HistoryOfAsync("deadline")).ShouldBe("Rendering 1, Requested 1, Abandoned 1");
         (await OutcomeAsync(late)).ShouldBe("failed");
         // Every completed one has its picture, and no other has one.
@@ -143,63 +121,9 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Stack
         (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
 
-    [Fact]
-    public async Task Closed_gate_holds_no_slot_of_any_worker_and_spends_no_attempt()
-    {
-        const int Waiting = 20;
-        const string Untouched = """
-            select count(*) from status.generations g where model = 'gated' and state = 'Requested' and attempt = 1
-                and lease_until is null
-                and not exists (select from status.generation_attempts a where a.generation_id = g.id)
-            """;
-        _provider.Script("gated", Error(429, null, "Retry-After", "3600"));
-        _provider.Script("open", Picture());
-        StartWorker("worker-1", ("Rendering__ConcurrentRenders", "1"));
-        StartWorker("worker-2", ("Rendering__ConcurrentRenders", "1"));
-        var gated = Enumerable.Range(0, Waiting).Select(x => Request("gated") with { Prompt = $"{x}" }).ToArray();
-        var other = Request("open");
-
-        await using var publisher = NewPublisher();
-        await publisher.PublishAllAsync(gated.Select(Commands.ToWire), CancellationToken.None);
-        await UntilAsync("all wait", async () => await ScalarAsync<long>(Untouched) == Waiting);
-        await publisher.PublishAsync(other.ToWire(), CancellationToken.None);
-        await UntilReceiptsOfAsync([other.CommandId]);
-
-        (await ScalarAsync<long>(Untouched)).ShouldBe(Waiting);
-        var refused = _provider.CallsOf("gated").Length;
-        refused.ShouldBeInRange(1, 2); // Both workers may have asked before one has closed the gate.
-
-        _provider.Script("gated", Picture());
-        await ExecuteAsync("delete from pipeline.provider_gates");
-        await ExecuteAsync("update pipeline.generation_requests set due_at = now() where current_state = 'Requested'");
-        await UntilReceiptsOfAsync([.. gated.Select(x => x.CommandId)]);
-        _provider.CallsOf("gated").Length.ShouldBe(refused + Waiting);
-        (await ScalarAsync<long>("select count(*) from status.generations where attempt > 1")).ShouldBe(0);
-        (await ScalarAsync<long>("select count(*) from status.images where state = 'shown'")).ShouldBe(Waiting + 1);
-    }
-
     // The date has no fractions of a second: it is up to one less than three away.
     private static ProviderStep BusyUntilADate =>
         call => Error(429, null, "Retry-After", DateTimeOffset.UtcNow.AddSeconds(3).ToString("R"))(call);
-
-    private static GenerateImage Request(string model) => Commands.Generate(model, model) with { SceneId = null };
-
-    private Task<string> OutcomeAsync(GenerateImage request) =>
-        ScalarAsync<string>("select outcome from status.receipts where command_id = $1", request.CommandId);
-
-    private Task UntilReceiptsOfAsync(Guid[] commands) =>
-        UntilAsync(
-            "every request has its receipt",
-            async () =>
-                await ScalarAsync<long>("select count(*) from status.receipts where command_id = any($1)", commands)
-                == commands.Length
-        );
-
-    private async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
-    }
 
     /// <summary>What the provider answers, and what must come of it.</summary>
     private sealed record Case(

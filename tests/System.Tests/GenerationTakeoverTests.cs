@@ -1,7 +1,6 @@
 using Pipeline.Contracts.Generation;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
-using RabbitMQ.Client;
 using Shouldly;
 using Xunit;
 using static Pipeline.SystemTests.Harness.ScriptedProvider;
@@ -9,44 +8,30 @@ using static Pipeline.SystemTests.Harness.ScriptedProvider;
 namespace Pipeline.SystemTests;
 
 /// <summary>The seed's sequence: a worker is gone in the middle of a rendering, and the same picture is asked for again.</summary>
-public sealed class GenerationTakeoverTests : Stack
+public sealed class GenerationTakeoverTests : GenerationStack
 {
     private const string Model = "slow";
     private const string Prompt = "A red kite over a harbour";
 
     private readonly TaskCompletionSource _called = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private ScriptedProvider _provider = null!;
 
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
-            .. _provider.SettingsOf(Model),
+            .. Provider.SettingsOf(Model),
             ("Rendering__LeaseLength", "00:00:04"),
             // Long enough that nothing here is found for its age, unless a test makes it short.
             ("Generation__StaleAfter", "00:30:00"),
         ];
-
-    public override async Task InitializeAsync()
-    {
-        _provider = await StartAsync();
-        await base.InitializeAsync();
-        await this.KeepHistoryAsync();
-    }
-
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        await _provider.DisposeAsync();
-    }
 
     [Theory]
     [InlineData(1)]
     [InlineData(3)] // The whole fleet, and another one after it.
     public async Task Request_whose_worker_is_killed_is_joined_then_taken_over_then_answered_from_the_store(int workers)
     {
-        _provider.Script(Model, Held(_called, _released.Task, Picture(width: 1)), Picture(width: 2));
+        Provider.Script(Model, Held(_called, _released.Task, Picture(width: 1)), Picture(width: 2));
         var victims = Start("victim", workers, ("Rendering__LeaseLength", "00:05:00"));
-        var first = Commands.Generate(Model, Prompt) with { SceneId = null };
+        var first = Request(Model, Prompt);
         await AskAsync(first);
         await _called.Task.WaitAsync(TimeSpan.FromMinutes(2));
         await Task.WhenAll(victims.Select(x => x.KillAsync()));
@@ -64,17 +49,17 @@ public sealed class GenerationTakeoverTests : Stack
 
         // The lease ends.
         await ExecuteAsync("update pipeline.generation_leases set lease_until = now()");
-        await UntilSavedAsync(first, joined);
+        await UntilEndedAsync(first, joined);
         (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1, Rendering 2, Saving 2, Completed 2");
         (await this.AttemptsOfAsync(Prompt)).ShouldBe("1 lost, 2 succeeded");
         (await ScalarAsync<long>("select count(*) from status.generations")).ShouldBe(1);
-        _provider.CallsOf(Model).Length.ShouldBe(2);
+        Provider.CallsOf(Model).Length.ShouldBe(2);
 
         // Asked again afterwards: from the store.
         var later = Another(first);
         await AskAsync(later);
-        await UntilSavedAsync(first, joined, later);
-        _provider.CallsOf(Model).Length.ShouldBe(2);
+        await UntilEndedAsync(first, joined, later);
+        Provider.CallsOf(Model).Length.ShouldBe(2);
 
         // Answers of the first attempt that were on their way all the time.
         var picture = await ScalarAsync<string>("select object_key from status.generations");
@@ -92,16 +77,16 @@ public sealed class GenerationTakeoverTests : Stack
     [Fact]
     public async Task Picture_of_a_worker_that_was_asleep_comes_too_late_and_is_discarded()
     {
-        _provider.Script(Model, Held(_called, _released.Task, Picture(width: 1)), Picture(width: 2));
+        Provider.Script(Model, Held(_called, _released.Task, Picture(width: 1)), Picture(width: 2));
         var sleeper = StartWorker("sleeper");
-        var first = Commands.Generate(Model, Prompt) with { SceneId = null };
+        var first = Request(Model, Prompt);
         await AskAsync(first);
         await _called.Task.WaitAsync(TimeSpan.FromMinutes(2));
 
         sleeper.Pause();
         _released.SetResult(); // The answer lies in the sleeper's socket.
         StartWorker("successor");
-        await UntilSavedAsync(first);
+        await UntilEndedAsync(first);
         sleeper.Resume();
         await sleeper.StopAsync(); // It ends what it has at hand.
 
@@ -109,64 +94,12 @@ public sealed class GenerationTakeoverTests : Stack
         (await this.AttemptsOfAsync(Prompt)).ShouldBe("1 lost, 2 succeeded");
         (await WidthsAsync()).ShouldBe([2]);
         (await ScalarAsync<long>("select count(*) from status.catalog where key like 'generated/%'")).ShouldBe(1);
-        _provider.CallsOf(Model).Length.ShouldBe(2);
+        Provider.CallsOf(Model).Length.ShouldBe(2);
         (await this.DeadLettersAsync()).ShouldBeEmpty();
-    }
-
-    [Fact]
-    public async Task Request_that_nobody_works_on_is_found_and_one_that_is_old_and_alive_is_left_alone()
-    {
-        _provider.Script(Model, Held(_called, _released.Task, Picture(width: 1)), Picture(width: 2));
-        StartWorker("worker-1", ("Rendering__LeaseLength", "00:00:30"), ("Rendering__ConcurrentRenders", "1"));
-        var alive = Commands.Generate(Model, Prompt) with { SceneId = null };
-        await AskAsync(alive);
-        await _called.Task.WaitAsync(TimeSpan.FromMinutes(2));
-
-        // Another one's message is lost: its row says 'Rendering', and there is no worker and no message behind it.
-        var lost = Another(alive) with
-        {
-            Prompt = "A blue whale",
-        };
-        await AskAsync(lost);
-        await UntilAsync("its message is queued", async () => await MessagesAsync("render-image") == 1);
-        await PurgeAsync("render-image");
-        await UntilAsync(
-            "both are older than what counts as stale",
-            async () =>
-                await ScalarAsync<bool>(
-                    "select now() - max(updated_at) filter (where prompt = $1) > interval '3 seconds' from status.generations",
-                    Prompt
-                )
-        );
-        StartWorker("worker-2", ("Generation__StaleAfter", "00:00:01"));
-        await UntilSavedAsync(lost);
-
-        (await this.HistoryOfAsync(lost.Prompt)).ShouldBe("Rendering 1, Saving 1, Completed 1");
-        (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1");
-        _provider.CallsOf(Model).Length.ShouldBe(2);
-        _released.SetResult();
-        await UntilSavedAsync(alive);
-        (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1, Saving 1, Completed 1");
-        (await this.AttemptsOfAsync(Prompt)).ShouldBe("1 succeeded");
-        _provider.CallsOf(Model).Length.ShouldBe(2);
     }
 
     private WorkerProcess[] Start(string name, int count, params (string, string)[] settings) =>
         [.. Enumerable.Range(1, count).Select(x => StartWorker($"{name}-{x}", settings))];
-
-    private static GenerateImage Another(GenerateImage first) =>
-        first with
-        {
-            CommandId = Guid.NewGuid(),
-            ProjectId = Guid.NewGuid(),
-            ImageId = Guid.NewGuid(),
-        };
-
-    private async Task AskAsync(GenerateImage request)
-    {
-        await using var publisher = NewPublisher();
-        await publisher.PublishAsync(request.ToWire(), CancellationToken.None);
-    }
 
     /// <summary>What the first attempt's worker would have said, each thing once, and waits until it is heard.</summary>
     private async Task SendLateAsync(Guid generation)
@@ -189,30 +122,4 @@ public sealed class GenerationTakeoverTests : Stack
 
     private static WireMessage Late<T>(T message) =>
         new(WireNames.ExchangeOf<T>(), RoutingKey: "", Guid.NewGuid(), WireJson.Write(message), Mandatory: true);
-
-    private Task UntilSavedAsync(params GenerateImage[] requests) =>
-        UntilAsync(
-            $"{requests.Length} pictures",
-            async () =>
-                await ScalarAsync<long>(
-                    "select count(*) from status.receipts where outcome = 'applied' and command_id = any($1)",
-                    (object)requests.Select(x => x.CommandId).ToArray()
-                ) == requests.Length
-        );
-
-    private Task<List<int>> WidthsAsync() =>
-        RowsAsync("select width from status.images where state = 'shown'", x => x.GetInt32(0));
-
-    private async Task PurgeAsync(string queue)
-    {
-        await using var connection = await new ConnectionFactory { Uri = Broker }.CreateConnectionAsync();
-        await using var channel = await connection.CreateChannelAsync();
-        (await channel.QueuePurgeAsync(queue)).ShouldBe(1u);
-    }
-
-    private async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
-    }
 }

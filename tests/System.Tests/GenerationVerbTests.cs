@@ -6,34 +6,21 @@ using static Pipeline.SystemTests.Harness.ScriptedProvider;
 namespace Pipeline.SystemTests;
 
 /// <summary>Generation as a person steers it: the publisher's verbs against workers and a provider that stumbles.</summary>
-public sealed class GenerationVerbTests : Stack
+public sealed class GenerationVerbTests : GenerationStack
 {
     private const string Model = "painter";
     private const string FailingPrompt = "The prompt of scene 2.";
 
     private readonly Guid _project = Guid.NewGuid();
-    private ScriptedProvider _provider = null!;
 
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
-        [.. _provider.SettingsOf(Model), ("Generation__AttemptLimit", "1")];
-
-    public override async Task InitializeAsync()
-    {
-        _provider = await StartAsync();
-        await base.InitializeAsync();
-    }
-
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        await _provider.DisposeAsync();
-    }
+        [.. Provider.SettingsOf(Model), ("Generation__AttemptLimit", "1")];
 
     [Fact]
     public async Task Storyboard_that_lacks_pictures_is_told_and_completed_by_retry_and_by_one_command()
     {
-        _provider.Script(Model, Picture());
-        _provider.Script(FailingPrompt, Error(500, "server_error"));
+        Provider.Script(Model, Picture());
+        Provider.Script(FailingPrompt, Error(500, "server_error"));
         StartWorker("worker");
         await using (var publisher = NewPublisher())
             await publisher.PublishAsync(Commands.Storyboard(_project, 3).ToWire(), CancellationToken.None);
@@ -62,11 +49,11 @@ public sealed class GenerationVerbTests : Stack
         attempt.GetProperty("reason").GetString().ShouldBe("The provider answered 500 server_error: No.");
 
         // The provider is mended: one by hand, the rest by the one command.
-        _provider.Script(FailingPrompt, Picture());
+        Provider.Script(FailingPrompt, Picture());
         (await RunAsync($"retry {generation} --wait 120")).ExitCode.ShouldBe(0);
         await UntilAsync("five are shown", async () => await ShownAsync() == 5);
         await ShouldLackAsync(saved: 5, "scene-2");
-        var calls = _provider.CallsOf(FailingPrompt).Length;
+        var calls = Provider.CallsOf(FailingPrompt).Length;
         calls.ShouldBe(3);
 
         var missing = await RunAsync($"generate-storyboard {_project} --missing --wait 240 --json");
@@ -80,7 +67,7 @@ public sealed class GenerationVerbTests : Stack
         var again = await RunAsync($"generate-storyboard {_project} --missing");
         again.ExitCode.ShouldBe(0);
         again.Error.ShouldContain("nothing to ask for again");
-        _provider.CallsOf(FailingPrompt).Length.ShouldBe(calls + 1);
+        Provider.CallsOf(FailingPrompt).Length.ShouldBe(calls + 1);
     }
 
     [Fact]
@@ -88,7 +75,7 @@ public sealed class GenerationVerbTests : Stack
     {
         var called = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _provider.Script(Model, Held(called, released.Task, Picture()));
+        Provider.Script(Model, Held(called, released.Task, Picture()));
         StartWorker("worker");
 
         var generate = await RunAsync(

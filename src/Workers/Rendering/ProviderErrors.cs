@@ -52,7 +52,7 @@ internal static class ProviderErrors
 
         return error.Status switch
         {
-            // No key, no money, no right, no such model or address; 501 and 505 say what the server does not do (RFC 9110).
+            // No key, money or right, no such model or address; 501 and 505: what the server never does (RFC 9110).
             401 or 402 or 403 or 404 or 405 or 501 or 505 => new RenderFailure(RenderFailureKinds.Refused, reason),
             408 or >= 500 => new RenderFailure(RenderFailureKinds.Transient, reason, error.RetryAfter, IsOutage: true),
             >= 400 => new RenderFailure(RenderFailureKinds.Permanent, reason),

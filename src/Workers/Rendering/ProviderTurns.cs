@@ -5,8 +5,8 @@ namespace Pipeline.Workers.Rendering;
 
 /// <summary>How many requests a provider gets from this process, at once and a minute.</summary>
 /// <remarks>
-/// The framework's token bucket is filled by a timer of its own, so that two requests around a tick follow each other at
-/// once: the very thing that providers answer with 429. Here each request has its moment, an interval after the last.
+/// The framework's token bucket is filled by a timer of its own, so that two requests around a tick follow each other
+/// at once: the very thing that providers answer with 429. Here each has its moment, an interval after the last one's.
 /// </remarks>
 internal sealed class ProviderTurns : IDisposable
 {

@@ -8,7 +8,7 @@ namespace Pipeline.SystemTests.Harness;
 /// A pipeline whose transactions a test can hold just before their commit: a trigger of the test's own waits there for
 /// a lock that the test has.
 /// </summary>
-public sealed class GenerationBoundaryStack : Stack
+public sealed class GenerationBoundaryStack : GenerationStack
 {
     private const long Lock = 4711;
     private const long RelayLock = 4712;
@@ -48,8 +48,6 @@ public sealed class GenerationBoundaryStack : Stack
 
     private NpgsqlConnection? _holder;
 
-    internal ScriptedProvider Provider { get; private set; } = null!;
-
     // Slots for those that are held, and as many for the rest.
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
@@ -64,9 +62,7 @@ public sealed class GenerationBoundaryStack : Stack
 
     public override async Task InitializeAsync()
     {
-        Provider = await ScriptedProvider.StartAsync();
         await base.InitializeAsync();
-        await this.KeepHistoryAsync();
         await ExecuteAsync(HoldSql);
     }
 
@@ -75,7 +71,6 @@ public sealed class GenerationBoundaryStack : Stack
         if (_holder is not null)
             await _holder.DisposeAsync();
         await base.DisposeAsync();
-        await Provider.DisposeAsync();
     }
 
     /// <summary>From here on, whoever brings a generation to a state, or an attempt to its end, waits before the commit.</summary>
@@ -157,18 +152,6 @@ public sealed class GenerationBoundaryStack : Stack
         }
     }
 
-    internal async Task PublishAsync(IEnumerable<GenerateImage> requests)
-    {
-        await using var publisher = NewPublisher();
-        await publisher.PublishAllAsync(requests.Select(Commands.ToWire), CancellationToken.None);
-    }
-
-    internal async Task<bool> HaveReceiptsAsync(IReadOnlyCollection<GenerateImage> requests) =>
-        await ScalarAsync<long>(
-            "select count(*) from status.receipts where command_id = any($1)",
-            (object)requests.Select(x => x.CommandId).ToArray()
-        ) == requests.Count;
-
     internal Task<long> PicturesAsync(GenerateImage request) =>
         ScalarAsync<long>(
             "select count(*) from status.images where project_id = $1 and state = 'shown'",
@@ -190,14 +173,6 @@ public sealed class GenerationBoundaryStack : Stack
     {
         await using var command = new NpgsqlCommand(sql, _holder);
         command.Parameters.AddWithValue(key);
-        await command.ExecuteNonQueryAsync();
-    }
-
-    private async Task ExecuteAsync(string sql, params object[] parameters)
-    {
-        await using var command = Database.CreateCommand(sql);
-        foreach (var parameter in parameters)
-            command.Parameters.AddWithValue(parameter);
         await command.ExecuteNonQueryAsync();
     }
 }

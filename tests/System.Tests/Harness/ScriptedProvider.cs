@@ -30,7 +30,7 @@ internal sealed class ScriptedProvider : IAsyncDisposable
 
     public static ProviderStep HalfAPicture => call => call.Response.WriteAsync(Base64(TinyFiles.Png()[..^20]));
 
-    public static ProviderStep Silence => call => Task.Delay(-1, call.RequestAborted);
+    public static ProviderStep Silence => call => new TaskCompletionSource().Task.WaitAsync(call.RequestAborted);
 
     public static ProviderStep Reset =>
         call =>

@@ -133,9 +133,9 @@ public sealed class RenderImageTests(RenderPipeline pipeline) : IClassFixture<Re
     }
 
     [Theory]
-    [InlineData("Retry-After", "17", 17)]
+    [InlineData("Retry-After", "17", 17.0)]
     [InlineData("retry-after-ms", "1500", 1.5)]
-    [InlineData("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT", 0)]
+    [InlineData("Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT", 0.0)]
     [InlineData("Retry-After", "soon", null)]
     [InlineData("Retry-After", "-5", null)]
     [InlineData("Retry-After", "1e999", null)]
