@@ -60,6 +60,10 @@ internal sealed class ProviderTurns : IDisposable
 
     private async Task<IDisposable?> TakePlaceAsync(CancellationToken cancellation)
     {
+        // A free one needs no patience.
+        if (_atOnce.AttemptAcquire() is { IsAcquired: true } free)
+            return free;
+
         using var patience = new CancellationTokenSource(_patience, _clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, patience.Token);
         try
@@ -80,7 +84,7 @@ internal sealed class ProviderTurns : IDisposable
         {
             var now = _clock.GetElapsedTime(_startedAt);
             var moment = _nextAt > now ? _nextAt : now;
-            if (moment - now > patience)
+            if (moment > now && moment - now > patience)
                 return null;
             _nextAt = moment + _interval;
             return moment - now;

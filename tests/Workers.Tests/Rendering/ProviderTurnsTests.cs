@@ -71,6 +71,18 @@ public sealed class ProviderTurnsTests
     }
 
     [Fact]
+    public async Task Without_any_patience_what_is_free_is_taken_and_nothing_is_waited_for()
+    {
+        var options = new RenderingOptions { TurnPatience = TimeSpan.Zero };
+        using var turns = new ProviderTurns(new ModelOptions { RequestsPerMinute = 60 }, options, _clock);
+
+        using var first = (await DoneAsync(turns.EnterAsync(CancellationToken.None))).ShouldNotBeNull();
+        (await DoneAsync(turns.EnterAsync(CancellationToken.None))).ShouldBeNull();
+        _clock.Advance(Second);
+        using var second = (await DoneAsync(turns.EnterAsync(CancellationToken.None))).ShouldNotBeNull();
+    }
+
+    [Fact]
     public async Task Caller_that_gives_up_leaves_its_place()
     {
         using var turns = NewTurns(requestsPerMinute: 60);
