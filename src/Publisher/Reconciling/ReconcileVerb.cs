@@ -118,27 +118,27 @@ internal static class ReconcileVerb
         public async Task<bool> ShowAsync(ReconciliationRow row, Guid found, CancellationToken cancellation)
         {
             var screen = context.Screen;
-            var findings = await reads.FindingsAsync(found, new Page(Page.LimitMax), cancellation);
             if (screen.Json)
-            {
                 await screen.ObjectAsync(row);
-                foreach (var finding in findings)
-                    await screen.ObjectAsync(finding);
-            }
             else
-            {
                 await screen.LineAsync(
                     row.RepairOf is null
                         ? $"reconciliation  {row.Id}: {row.Findings} findings in {row.Objects} objects and {row.Rows} known keys"
                         : $"reconciliation  {row.Id}: {row.Findings} commands"
                 );
-                foreach (var finding in findings.Take(FindingsShown))
+            var (shown, isWhole) = (0, true);
+            await foreach (var finding in reads.AllFindingsAsync(found, cancellation))
+            {
+                isWhole &= finding.RepairOutcome is not ("failed" or "rejected");
+                if (screen.Json)
+                    await screen.ObjectAsync(finding);
+                else if (shown++ < FindingsShown)
                     await screen.LineAsync($"{finding.Kind}  {finding.Key}  {finding.RepairOutcome ?? finding.Detail}");
-                if (row.Findings > FindingsShown)
-                    await screen.LineAsync($"... GET /reconciliations/{found} lists them all");
             }
 
-            return findings.TrueForAll(x => x.RepairOutcome is not ("failed" or "rejected"));
+            if (shown > FindingsShown)
+                await screen.LineAsync($"... GET /reconciliations/{found} lists them all");
+            return isWhole;
         }
 
         private static string Progress(ReconciliationRow row) =>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Npgsql;
 using Pipeline.Publisher.Status;
@@ -66,6 +67,22 @@ internal sealed class ReconciliationReads(StatusDatabase database)
 
     public Task<List<FindingRow>> FindingsAsync(Guid id, Page page, CancellationToken cancellation) =>
         database.ReadAsync(Findings, Finding, cancellation, id, page.Limit, page.Offset);
+
+    /// <summary>Every finding, a page at a time.</summary>
+    public async IAsyncEnumerable<FindingRow> AllFindingsAsync(
+        Guid id,
+        [EnumeratorCancellation] CancellationToken cancellation
+    )
+    {
+        for (var page = new Page(Page.LimitMax); ; page = page with { Offset = page.Offset + page.Limit })
+        {
+            var findings = await FindingsAsync(id, page, cancellation);
+            foreach (var finding in findings)
+                yield return finding;
+            if (findings.Count < page.Limit)
+                yield break;
+        }
+    }
 
     private static ReconciliationRow Row(NpgsqlDataReader x) =>
         new(

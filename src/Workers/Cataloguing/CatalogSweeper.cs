@@ -8,12 +8,12 @@ namespace Pipeline.Workers.Cataloguing;
 /// Sends the pages again whose pause is over or whose message was lost, adds up the tallies, and drops the entries of
 /// objects that have been gone for long. Runs in every process.
 /// </summary>
-internal sealed partial class CatalogSweeper(
+internal sealed class CatalogSweeper(
     NpgsqlDataSource source,
     CataloguingOptions options,
     TimeProvider clock,
     ILogger<CatalogSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int PartLimit = 100;
 
@@ -52,32 +52,11 @@ internal sealed partial class CatalogSweeper(
         having sum(objects) <> 0 or sum(bytes) <> 0
         """;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await SweepAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; another one sweeps.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            await SendDueAsync(stopping);
-            await ExecuteAsync(ForgetSql, [EntryLimit, options.GoneFor], stopping);
-            await ExecuteAsync(FoldSql, [TallyLimit, TallyThreshold], stopping);
-        }
-        catch (Exception e) when (Transience.IsOutage(e) || Transience.IsContention(e))
-        {
-            SweepFailed(e.Message);
-        }
+        await SendDueAsync(stopping);
+        await ExecuteAsync(ForgetSql, [EntryLimit, options.GoneFor], stopping);
+        await ExecuteAsync(FoldSql, [TallyLimit, TallyThreshold], stopping);
     }
 
     private async Task SendDueAsync(CancellationToken stopping)
@@ -109,7 +88,4 @@ internal sealed partial class CatalogSweeper(
             command.Parameters.AddWithValue(parameter);
         await command.ExecuteNonQueryAsync(stopping);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The catalogue's sweep waits: {Error}")]
-    private partial void SweepFailed(string error);
 }

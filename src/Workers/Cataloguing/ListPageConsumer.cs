@@ -27,11 +27,10 @@ internal sealed partial class ListPageConsumer(
         if (part is null)
             return;
 
-        ObjectPage listed;
-        IReadOnlyList<string> boundaries = [];
         try
         {
-            listed = await store.ListAfterAsync(part.After, options.PageSize, cancellation);
+            IReadOnlyList<string> boundaries = [];
+            var listed = await store.ListAfterAsync(part.After, options.PageSize, cancellation);
             // More than a page, and nobody has looked at the rest yet: worth dividing among the workers.
             if (page is { Part: 0, Page: 1 } && listed.Continuation is not null)
                 boundaries = await KeySpaceSplitter.DivideAsync(
@@ -40,25 +39,22 @@ internal sealed partial class ListPageConsumer(
                     async after =>
                         (await store.ListAfterAsync(after, 1, cancellation)).Objects is [var next, ..] ? next.Key : null
                 );
+            await CommitAsync(page, part, listed, boundaries, cancellation);
         }
         catch (StorageUnavailableException e)
         {
             await PostponeAsync(page, part.Tries, e.Message, cancellation);
-            return;
         }
         catch (Exception) when (cancellation.IsCancellationRequested)
         {
             // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
             throw new OperationCanceledException(cancellation);
         }
-        catch (Exception e)
+        catch (Exception e) when (!Transience.IsOutage(e) && !Transience.IsContention(e))
         {
-            // The store's settings, or an answer that nobody expects: the next try would be answered the same.
+            // The store's settings, or an answer that nobody expects: the next try would end the same.
             await FailAsync(page.RebuildId, e.Message, cancellation);
-            return;
         }
-
-        await CommitAsync(page, part, listed, boundaries, cancellation);
     }
 
     private async Task CommitAsync(

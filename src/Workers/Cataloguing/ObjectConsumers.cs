@@ -101,7 +101,7 @@ internal static class ObjectRequests
     public static CommandRequest Of<T>(ConsumeContext<T> context)
         where T : class
     {
-        var commandId = context.Message switch
+        var named = context.Message switch
         {
             RecordObject record => record.CommandId,
             ForgetObject forget => forget.CommandId,
@@ -109,17 +109,10 @@ internal static class ObjectRequests
             CancelRebuild cancel => cancel.CommandId,
             _ => throw new NotSupportedException(typeof(T).Name),
         };
-        if (commandId == Guid.Empty)
-            commandId = context.MessageId ?? Guid.Empty;
-        if (commandId == Guid.Empty)
-            throw new CommandWithoutIdException();
+        var commandId = CommandIds.Of(context, named);
         return CommandRequest.Of(context.Message, commandId, DeliveryHeaders.Replays(context.ReceiveContext));
     }
 }
-
-/// <summary>Nobody could ask for its receipt, so the dead letter is all there is of it.</summary>
-internal sealed class CommandWithoutIdException()
-    : Exception("commandId: must not be empty or all zeros, in the body or as message_id.");
 
 /// <summary>Retries for what passes by itself: the store or the database is away, or writers met.</summary>
 internal static class CatalogRetries

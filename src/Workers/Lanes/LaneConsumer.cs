@@ -12,10 +12,7 @@ internal sealed class LaneConsumer<T>(ILaneHandler handler) : IConsumer<T>
     public async Task Consume(ConsumeContext<T> context)
     {
         var command = context.Message;
-        var commandId = command.CommandId == Guid.Empty ? context.MessageId ?? Guid.Empty : command.CommandId;
-        if (commandId == Guid.Empty)
-            throw new CommandWithoutIdException();
-
+        var commandId = CommandIds.Of(context, command.CommandId);
         var delivery = context.ReceiveContext;
         var entry = LaneEntry.Of(
             command,
@@ -48,7 +45,3 @@ internal sealed class LaneConsumer<T>(ILaneHandler handler) : IConsumer<T>
             : null;
     }
 }
-
-/// <summary>Neither the body nor the message properties name a command id, so there can be no receipt.</summary>
-internal sealed class CommandWithoutIdException()
-    : Exception("commandId: must not be empty or all zeros, in the body or as message_id.");

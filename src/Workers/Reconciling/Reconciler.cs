@@ -17,7 +17,7 @@ internal sealed partial class Reconciler(
     ReconcilingMetrics metrics,
     TimeProvider clock,
     ILogger<Reconciler> logger
-) : BackgroundService
+) : Sweeper(LookEvery, clock, logger)
 {
     /// <summary>Findings that one reconciliation keeps; the rest is counted, and found by the next one after a repair.</summary>
     private const int FindingLimit = 100_000;
@@ -26,21 +26,10 @@ internal sealed partial class Reconciler(
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SettlePause = TimeSpan.FromMilliseconds(500);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(LookEvery, clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await LookAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; its lease ends by itself.
-        }
-    }
+    // A command that lies in the dead letters may never have its receipt, and the bucket's next reconciliation waits.
+    private static readonly TimeSpan SettleWithin = TimeSpan.FromDays(1);
 
-    private async Task LookAsync(CancellationToken stopping)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
         try
         {
@@ -48,10 +37,6 @@ internal sealed partial class Reconciler(
                 await WorkAsync(run, stopping);
         }
         catch (ReconciliationLostException e)
-        {
-            Waits(e.Message);
-        }
-        catch (Exception e) when (e is NpgsqlException || Transience.IsOutage(e))
         {
             Waits(e.Message);
         }
@@ -73,11 +58,12 @@ internal sealed partial class Reconciler(
         {
             pause = new Pause(e.Message, OutagePause);
         }
-        catch (StorageMisconfiguredException e)
+        catch (Exception e) when (IsFinal(e, stopping))
         {
+            // The store's settings, or what nobody expects: the next try would end the same, and others wait for it.
             pause = null;
             await ledger.EndAsync(run, e.Message, "", stopping);
-            Ended(run.Id, e.Message);
+            Broken(e is StorageMisconfiguredException ? null : e, run.Id, e.Message);
         }
         finally
         {
@@ -89,10 +75,16 @@ internal sealed partial class Reconciler(
             await ledger.WaitAsync(run, pause.Reason, pause.Length, stopping);
     }
 
+    private static bool IsFinal(Exception e, CancellationToken stopping) =>
+        !stopping.IsCancellationRequested
+        && e is not (ReconciliationLostException or OutOfMemoryException)
+        && !Transience.IsOutage(e)
+        && !Transience.IsContention(e);
+
     /// <summary>A stretch whose pictures are read may take longer than a lease.</summary>
     private async Task RenewAsync(Reconciliation run, CancellationToken worked)
     {
-        using var timer = new PeriodicTimer(options.LeaseLength / 3, clock);
+        using var timer = new PeriodicTimer(options.LeaseLength / 3, Clock);
         try
         {
             while (await timer.WaitForNextTickAsync(worked))
@@ -102,7 +94,7 @@ internal sealed partial class Reconciler(
         {
             // The work is done.
         }
-        catch (Exception e) when (e is NpgsqlException || Transience.IsOutage(e))
+        catch (Exception e) when (!worked.IsCancellationRequested)
         {
             Waits(e.Message); // The next write of the work tells whether the lease was lost.
         }
@@ -139,8 +131,10 @@ internal sealed partial class Reconciler(
             run = await repairs.RepairAsync(run, found, stopping);
 
         var (open, failed, all) = await repairs.CountAsync(found, stopping);
-        if (open > 0)
+        if (open > 0 && Clock.GetUtcNow() - run.StartedAt < SettleWithin)
             return new Pause($"{open} of {all} commands have no receipt yet.", SettlePause);
+        if (open > 0)
+            throw new UnsettledRepairException(open, all, SettleWithin);
         await EndAsync(run, $"{all} commands, {failed} of them failed.", stopping);
         return null;
     }
@@ -161,4 +155,11 @@ internal sealed partial class Reconciler(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The reconciliation waits: {Error}")]
     private partial void Waits(string error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Reconciliation {Id} cannot go on: {Error}")]
+    private partial void Broken(Exception? exception, Guid id, string error);
 }
+
+/// <summary>Some of a repair's commands have no receipt after a long time: look among the dead letters.</summary>
+internal sealed class UnsettledRepairException(long open, long all, TimeSpan within)
+    : Exception($"{open} of {all} commands have no receipt after {within.TotalHours:0} hours: see the dead letters.");

@@ -111,13 +111,3 @@ internal static class ReconcilingRetries
         retry.Exponential(Limit, PauseFirst, PauseLimit, PauseFirst * 2);
     }
 }
-
-/// <summary>A command's id may come as the message's id alone.</summary>
-internal static class CommandIds
-{
-    /// <exception cref="CommandWithoutIdException">Neither the body nor the message has an id.</exception>
-    public static Guid Of(ConsumeContext context, Guid named) =>
-        named != Guid.Empty ? named
-        : context.MessageId is { } id && id != Guid.Empty ? id
-        : throw new CommandWithoutIdException();
-}

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using System.Text;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;
@@ -37,7 +36,7 @@ internal sealed class StoreComparison(IImageStore store, KnownKeys known)
         if (rows.Count == StretchLimit)
             last = rows[^1].Key; // There may be more of them before the page's end.
 
-        var objects = page.Objects.Where(x => last is null || Compare(x.Key, last) <= 0).ToList();
+        var objects = page.Objects.Where(x => last is null || KeyOrder.Compare(x.Key, last) <= 0).ToList();
         var suspects = Merge(objects, rows)
             .Where(x => ObjectKeys.Problem(x.Key) is null && x.Compare(cutoff).Any())
             .Select(x => x.Key)
@@ -49,10 +48,6 @@ internal sealed class StoreComparison(IImageStore store, KnownKeys known)
             findings.AddRange(await ReadAsync(Merge(objects, rows), cancellation));
         return new ComparedStretch(last, objects.Count, rows.Count, findings);
     }
-
-    // As S3 and the database order keys; .NET's own order is that of UTF-16.
-    private static int Compare(string left, string right) =>
-        Encoding.UTF8.GetBytes(left).AsSpan().SequenceCompareTo(Encoding.UTF8.GetBytes(right));
 
     private static IEnumerable<KeyState> Merge(List<StoredObject> objects, List<KeyState> rows)
     {

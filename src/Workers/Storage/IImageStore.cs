@@ -30,7 +30,7 @@ internal interface IImageStore
         CancellationToken cancellation
     );
 
-    /// <summary>What the store knows of an object; null when it is not there (or, with S3, when the bucket is not).</summary>
+    /// <summary>What the store knows of an object; null when it is not there.</summary>
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
     Task<StoredObject?> HeadAsync(string key, CancellationToken cancellation);
 

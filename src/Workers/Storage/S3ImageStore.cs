@@ -67,7 +67,22 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
     public Task<StoredObject?> HeadAsync(string key, CancellationToken cancellation)
     {
         ObjectKeys.Check(key);
-        return Call($"look for {key}", () => OrNull(Head), cancellation);
+        return Call($"look for {key}", HeadOrNull, cancellation);
+
+        async Task<StoredObject?> HeadOrNull()
+        {
+            var found = await OrNull(Head);
+            if (found is null)
+                await RequireBucketAsync();
+            return found;
+        }
+
+        // An answer to HEAD has no body that could name the bucket: "not there" may mean all objects at once.
+        async Task RequireBucketAsync() =>
+            await s3.ListObjectsV2Async(
+                new ListObjectsV2Request { BucketName = options.Bucket, MaxKeys = 0 },
+                cancellation
+            );
 
         async Task<StoredObject?> Head()
         {

@@ -26,6 +26,9 @@ internal enum S3Fate
 
     /// <summary>The store carries it out, and the connection breaks before its answer.</summary>
     BreakAfter,
+
+    /// <summary>The answer is an error that no retry and no setting mends: 400 InvalidArgument.</summary>
+    Refuse,
 }
 
 /// <summary>
@@ -78,6 +81,14 @@ internal sealed class S3Proxy : IAsyncDisposable
         if (fate == S3Fate.Break)
         {
             context.Abort();
+            return;
+        }
+
+        if (fate == S3Fate.Refuse)
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            var error = new XElement("Error", new XElement("Code", "InvalidArgument"), new XElement("Message", "test"));
+            await context.Response.WriteAsync(error.ToString(), Encoding.UTF8);
             return;
         }
 

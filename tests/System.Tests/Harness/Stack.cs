@@ -21,9 +21,12 @@ public class Stack : IAsyncLifetime
 
     public IReadOnlyDictionary<string, string> Settings { get; private set; } = null!;
 
-    /// <summary>The publisher's own roles on the same servers.</summary>
+    /// <summary>The publisher's own roles on the same servers, and the workers' bucket.</summary>
     public IReadOnlyDictionary<string, string> PublisherSettings =>
-        new Dictionary<string, string>(StringComparer.Ordinal)
+        new Dictionary<string, string>(
+            Settings.Where(x => x.Key.StartsWith("Storage__", StringComparison.Ordinal)),
+            StringComparer.Ordinal
+        )
         {
             ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq")) { Path = _name }.Uri.ToString(),
             ["ConnectionStrings__Status"] = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Status"))

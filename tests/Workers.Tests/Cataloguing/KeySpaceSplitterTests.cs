@@ -1,5 +1,6 @@
 using System.Text;
 using Pipeline.Workers.Cataloguing;
+using Pipeline.Workers.Storage;
 using Shouldly;
 using Xunit;
 

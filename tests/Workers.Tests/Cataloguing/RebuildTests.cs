@@ -202,6 +202,19 @@ public sealed class RebuildTests(RebuildPipeline pipeline) : IClassFixture<Rebui
     }
 
     [Fact]
+    public async Task Page_that_can_never_be_taken_ends_the_rebuild_visibly_and_not_in_dead_letters_without_end()
+    {
+        await pipeline.PlantAsync("kept.png");
+        pipeline.Switch.Break(StoreSwitch.Unstorable);
+
+        (await pipeline.RunAsync(await pipeline.AskAsync())).ShouldContain("failed: Rebuild");
+
+        (await pipeline.EntryAsync("kept.png")).ShouldBe("1");
+        pipeline.Switch.Mend();
+        (await pipeline.RunAsync(await pipeline.AskAsync())).ShouldStartWith("applied: Rebuild");
+    }
+
+    [Fact]
     public async Task Server_that_goes_away_is_waited_for_and_the_rebuild_goes_on_where_it_was()
     {
         await pipeline.PlantAsync("away-gone.png");

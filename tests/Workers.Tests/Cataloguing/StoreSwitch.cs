@@ -7,9 +7,12 @@ internal sealed class StoreSwitch(IImageStore store) : IImageStore
 {
     public const string Down = "down";
 
+    /// <summary>A page with a key that no PostgreSQL text takes.</summary>
+    public const string Unstorable = "unstorable";
+
     private int _listings;
 
-    /// <summary>Null: the store answers. <see cref="Down"/>: it does not. Otherwise the code of its refusal.</summary>
+    /// <summary>Null: the store answers. <see cref="Down"/>: it does not. <see cref="Unstorable"/>. Otherwise the code of its refusal.</summary>
     public string? Fault { get; private set; }
 
     public int Listings => Volatile.Read(ref _listings);
@@ -26,6 +29,8 @@ internal sealed class StoreSwitch(IImageStore store) : IImageStore
     {
         var number = Interlocked.Increment(ref _listings);
         return Fault is null || number <= FaultFrom ? store.ListAfterAsync(after, limit, cancellation)
+            : Fault == Unstorable
+                ? Task.FromResult(new ObjectPage([new StoredObject("a\0b", 1, "e", null, DateTimeOffset.UtcNow)], null))
             : Fault == Down ? throw new StorageUnavailableException("the store cannot be reached", new IOException())
             : throw new StorageMisconfiguredException($"the store answered {Fault}");
     }

@@ -36,6 +36,16 @@ public sealed class S3ImageStoreTests : ImageStoreConformance
     }
 
     [Fact]
+    public async Task Object_of_a_missing_bucket_is_no_missing_object()
+    {
+        var store = S3Settings.Store(S3Settings.With(bucket: "no-such-bucket-here"));
+
+        var failure = await Should.ThrowAsync<StorageMisconfiguredException>(() => store.HeadAsync("x", default));
+
+        failure.Message.ShouldContain("NoSuchBucket");
+    }
+
+    [Fact]
     public async Task Unknown_access_key_is_a_wrong_setting()
     {
         var store = S3Settings.Store(S3Settings.With(accessKey: "nobody"));
