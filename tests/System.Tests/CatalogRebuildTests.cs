@@ -17,7 +17,7 @@ public sealed class CatalogRebuildTests(ITestOutputHelper output) : CatalogStack
     private const int Pages = 100;
     private const int KeysDefault = 4_000;
     private const int ConcurrentPuts = 64;
-    private const long MemoryLimit = 300L * 1024 * 1024;
+    private const long MemoryLimit = 300_000_000;
 
     private static readonly int Keys = Environment.GetEnvironmentVariable("PIPELINE_CATALOG_KEYS") is { } text
         ? int.Parse(text)

@@ -181,7 +181,7 @@ public sealed class ReconcileEndToEndTests : CatalogStack
             {
                 var listed = await Bucket.Client.ListObjectsV2Async(new() { BucketName = Bucket.Name });
                 var newest = listed.S3Objects.Max(x => x.LastModified ?? DateTime.MaxValue).ToUniversalTime();
-                return newest < DateTime.UtcNow - TimeSpan.FromSeconds(3);
+                return new DateTimeOffset(newest) < DateTimeOffset.UtcNow - TimeSpan.FromSeconds(3);
             }
         );
 }
