@@ -21,7 +21,6 @@ internal static class AuditingSlice
 internal sealed class RecordDeadLetterActionsConsumerDefinition : ConsumerDefinition<RecordDeadLetterActionsConsumer>
 {
     private const int Concurrency = 4;
-    private const int Retries = 8;
 
     public RecordDeadLetterActionsConsumerDefinition()
     {
@@ -33,15 +32,5 @@ internal sealed class RecordDeadLetterActionsConsumerDefinition : ConsumerDefini
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<RecordDeadLetterActionsConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) =>
-        endpointConfigurator.UseMessageRetry(retry =>
-        {
-            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
-            retry.Exponential(
-                Retries,
-                TimeSpan.FromMilliseconds(100),
-                TimeSpan.FromSeconds(10),
-                TimeSpan.FromMilliseconds(200)
-            );
-        });
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }

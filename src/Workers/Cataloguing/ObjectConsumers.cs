@@ -61,6 +61,7 @@ internal abstract class ObjectConsumerDefinition<TConsumer, TCommand> : Consumer
     )
     {
         consumerConfigurator.Message<TCommand>(message => message.UseFilter(_failures)); // Outside the retries.
+        DatabaseRetries.Configure(consumerConfigurator);
         consumerConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfCommands));
     }
 }
@@ -114,7 +115,7 @@ internal static class ObjectRequests
     }
 }
 
-/// <summary>Retries for what passes by itself: the store or the database is away, or writers met.</summary>
+/// <summary>Retries for a store that is away, or an entry that others write; the database has its own.</summary>
 internal static class CatalogRetries
 {
     /// <summary>About three minutes; then a person replays the dead letter.</summary>
@@ -131,7 +132,6 @@ internal static class CatalogRetries
     {
         retry.Handle<StorageUnavailableException>();
         retry.Handle<EntryContendedException>();
-        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
         retry.Exponential(limit, PauseFirst, PauseLimit, PauseFirst * 2);
     }
 }

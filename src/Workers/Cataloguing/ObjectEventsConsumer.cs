@@ -1,4 +1,5 @@
 using MassTransit;
+using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
@@ -77,5 +78,9 @@ internal sealed class ObjectEventsConsumerDefinition : ConsumerDefinition<Object
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<ObjectEventsConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+    )
+    {
+        DatabaseRetries.Configure(endpointConfigurator);
+        endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+    }
 }

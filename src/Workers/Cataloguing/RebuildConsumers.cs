@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
+using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
@@ -20,7 +21,7 @@ internal sealed class RebuildCatalogConsumerDefinition : ConsumerDefinition<Rebu
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<RebuildCatalogConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 /// <summary>Queue <c>list-page</c>: competing workers, a request to the store and a transaction each.</summary>
@@ -42,7 +43,7 @@ internal sealed class ListPageConsumerDefinition : ConsumerDefinition<ListPageCo
     )
     {
         endpointConfigurator.PrefetchCount = _concurrency;
-        endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+        DatabaseRetries.Configure(endpointConfigurator);
     }
 }
 
@@ -55,7 +56,7 @@ internal sealed class SweepCatalogConsumerDefinition : ConsumerDefinition<SweepC
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<SweepCatalogConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 /// <summary>Queue <c>catalog-rebuild</c>: the saga. Messages of one rebuild wait for each other in the database.</summary>
@@ -69,5 +70,5 @@ internal sealed class CatalogRebuildSagaDefinition : SagaDefinition<CatalogRebui
         IReceiveEndpointConfigurator endpointConfigurator,
         ISagaConfigurator<CatalogRebuildSaga> sagaConfigurator,
         IRegistrationContext context
-    ) => endpointConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfEvents));
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }

@@ -6,8 +6,8 @@ using Pipeline.Wire;
 namespace Pipeline.Workers.Persistence;
 
 /// <summary>
-/// Retries of sagas, and of consumers that write to the database alone: minutes for a database that is away, since a
-/// dead letter would be work that stands still; seconds for what passes by itself: writers met, or the broker is away.
+/// Retries of sagas and of consumers that write to the database: minutes for a database that is away, since a dead
+/// letter would be work that stands still; seconds for what passes by itself: writers met, or the broker is away.
 /// </summary>
 internal static class DatabaseRetries
 {
@@ -17,18 +17,32 @@ internal static class DatabaseRetries
     private const int OutageRetries = 450;
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(2);
 
-    public static void Configure(IReceiveEndpointConfigurator endpoint)
+    /// <param name="endpoint">Of the queue.</param>
+    /// <param name="passes">What else passes by itself within seconds; null for nothing.</param>
+    public static void Configure(IReceiveEndpointConfigurator endpoint, Func<Exception, bool>? passes = null) =>
+        Configure(endpoint.UseMessageRetry, passes);
+
+    /// <summary>The same within the consumer's own filters, which see what the retries could not help.</summary>
+    public static void Configure<TConsumer>(
+        IConsumerConfigurator<TConsumer> consumer,
+        Func<Exception, bool>? passes = null
+    )
+        where TConsumer : class => Configure(consumer.UseMessageRetry, passes);
+
+    private static void Configure(Action<Action<IRetryConfigurator>> use, Func<Exception, bool>? passes)
     {
-        endpoint.UseMessageRetry(retry =>
+        use(retry =>
         {
             retry.Handle<Exception>(IsOutage);
             retry.Interval(OutageRetries, OutagePause);
         });
-        endpoint.UseMessageRetry(retry =>
+        use(retry =>
         {
             retry.Handle<Exception>(e => IsWithin(e, x => x is PublishFailedException || Transience.IsContention(x)));
             // Two requests under one command id can meet in different sagas; the second one then finds the first.
             retry.Handle<Exception>(e => IsWithin(e, x => x is DbUpdateException) && !IsOutage(e));
+            if (passes is not null)
+                retry.Handle<Exception>(e => IsWithin(e, passes));
             retry.Exponential(
                 Retries,
                 TimeSpan.FromMilliseconds(100),
@@ -37,6 +51,10 @@ internal static class DatabaseRetries
             );
         });
     }
+
+    /// <summary>What the database itself is the reason of, so that these retries are for it and nobody's failure.</summary>
+    public static bool IsOfDatabase(Exception error) =>
+        IsOutage(error) || IsWithin(error, x => x is NpgsqlException or DbUpdateException);
 
     private static bool IsOutage(Exception error) =>
         Transience.IsOutage(error) || IsWithin(error, x => x is NpgsqlException && Transience.IsOutage(x));

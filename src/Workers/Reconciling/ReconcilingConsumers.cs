@@ -41,12 +41,17 @@ internal sealed class ReconcileConsumerDefinition : ConsumerDefinition<Reconcile
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<ReconcileConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => consumerConfigurator.UseMessageRetry(ReconcilingRetries.Configure);
+    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<DiscardObjectConsumer>
 {
     private const int Concurrency = 4; // Each may read a picture.
+
+    // About three minutes for a store that is away; then a person replays the dead letter.
+    private const int StoreRetries = 14;
+    private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
 
     private readonly DiscardFailureFilter _failures;
 
@@ -64,7 +69,12 @@ internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<Disca
     {
         endpointConfigurator.PrefetchCount = Concurrency;
         consumerConfigurator.Message<DiscardObject>(message => message.UseFilter(_failures)); // Outside the retries.
-        consumerConfigurator.UseMessageRetry(ReconcilingRetries.Configure);
+        DatabaseRetries.Configure(consumerConfigurator);
+        consumerConfigurator.UseMessageRetry(retry =>
+        {
+            retry.Handle<StorageUnavailableException>();
+            retry.Exponential(StoreRetries, PauseFirst, PauseLimit, PauseFirst * 2);
+        });
     }
 }
 
@@ -95,19 +105,4 @@ internal sealed class DiscardFailureFilter(ObjectDiscards discards) : IFilter<Co
     }
 
     public void Probe(ProbeContext context) => context.CreateFilterScope("discard-failure");
-}
-
-/// <summary>Seconds; what takes longer waits in the dead letters for a person.</summary>
-internal static class ReconcilingRetries
-{
-    private const int Limit = 14;
-    private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
-
-    public static void Configure(IRetryConfigurator retry)
-    {
-        retry.Handle<StorageUnavailableException>();
-        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
-        retry.Exponential(Limit, PauseFirst, PauseLimit, PauseFirst * 2);
-    }
 }

@@ -1,4 +1,3 @@
-using Npgsql;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Urls;
@@ -16,7 +15,7 @@ internal sealed partial class UrlSweeper(
     UrlsOptions options,
     TimeProvider clock,
     ILogger<UrlSweeper> logger
-) : BackgroundService
+) : Sweeper(options.SweepEvery, clock, logger)
 {
     private static readonly TimeSpan BacklogEvery = TimeSpan.FromSeconds(15);
 
@@ -24,37 +23,16 @@ internal sealed partial class UrlSweeper(
     private Guid _examinedTo = Guid.NewGuid();
     private DateTimeOffset _backlogAt = DateTimeOffset.MinValue;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task SweepAsync(CancellationToken stopping)
     {
-        using var timer = new PeriodicTimer(options.SweepEvery, clock);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await SweepAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The process stops; claims end by themselves.
-        }
-    }
-
-    private async Task SweepAsync(CancellationToken stopping)
-    {
-        try
-        {
-            await variants.TellAsync(stopping);
-            await SignAsync(await due.DueAsync(UrlSigner.BatchLimit, stopping), stopping);
-            (var unsigned, _examinedTo) = await due.UnsignedAsync(_examinedTo, UrlSigner.BatchLimit, stopping);
-            await SignAsync(unsigned, stopping);
-            if (clock.GetUtcNow() - _backlogAt < BacklogEvery)
-                return;
-            metrics.Show(await due.BacklogAsync(stopping));
-            _backlogAt = clock.GetUtcNow();
-        }
-        catch (Exception e) when (e is NpgsqlException || Transience.IsOutage(e))
-        {
-            SweepFailed(e.Message);
-        }
+        await variants.TellAsync(stopping);
+        await SignAsync(await due.DueAsync(UrlSigner.BatchLimit, stopping), stopping);
+        (var unsigned, _examinedTo) = await due.UnsignedAsync(_examinedTo, UrlSigner.BatchLimit, stopping);
+        await SignAsync(unsigned, stopping);
+        if (Clock.GetUtcNow() - _backlogAt < BacklogEvery)
+            return;
+        metrics.Show(await due.BacklogAsync(stopping));
+        _backlogAt = Clock.GetUtcNow();
     }
 
     private async Task SignAsync(Guid[] images, CancellationToken stopping)
@@ -66,9 +44,6 @@ internal sealed partial class UrlSweeper(
         if (failed.Count > 0)
             SigningFailed(failed.Count, results.Count, failed[0].Image.Id, failed[0].FailureReason);
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "URLs are looked for later: {Error}")]
-    private partial void SweepFailed(string error);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

@@ -46,16 +46,6 @@ internal sealed class RefreshUrlsConsumerDefinition : ConsumerDefinition<Refresh
     )
     {
         endpointConfigurator.PrefetchCount = Concurrency;
-        DatabaseRetries.Configure(endpointConfigurator);
-        endpointConfigurator.UseMessageRetry(retry =>
-        {
-            retry.Handle<PictureBusyException>();
-            retry.Exponential(
-                8,
-                TimeSpan.FromMilliseconds(100),
-                TimeSpan.FromSeconds(10),
-                TimeSpan.FromMilliseconds(200)
-            );
-        });
+        DatabaseRetries.Configure(endpointConfigurator, passes: e => e is PictureBusyException);
     }
 }

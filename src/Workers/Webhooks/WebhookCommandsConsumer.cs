@@ -97,26 +97,13 @@ internal sealed class WebhookCommandsConsumerDefinition : ConsumerDefinition<Web
         IReceiveEndpointConfigurator endpointConfigurator,
         IConsumerConfigurator<WebhookCommandsConsumer> consumerConfigurator,
         IRegistrationContext context
-    ) => consumerConfigurator.UseMessageRetry(WebhookRetries.Configure);
+    ) => DatabaseRetries.Configure(consumerConfigurator, WebhookRetries.Pass);
 }
 
-/// <summary>Seconds, for what passes by itself: the database or the broker is away, or writers met.</summary>
+/// <summary>What passes by itself besides the database's own troubles.</summary>
 internal static class WebhookRetries
 {
-    private const int Retries = 8;
-
-    public static void Configure(IRetryConfigurator retry)
-    {
-        retry.Handle<BrokerAwayException>();
-        retry.Handle<ReceiptRaceException>();
-        retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
-        retry.Exponential(
-            Retries,
-            TimeSpan.FromMilliseconds(100),
-            TimeSpan.FromSeconds(10),
-            TimeSpan.FromMilliseconds(200)
-        );
-    }
+    public static bool Pass(Exception error) => error is BrokerAwayException or ReceiptRaceException;
 }
 
 /// <summary>How a command ends.</summary>

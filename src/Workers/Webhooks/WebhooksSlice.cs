@@ -3,6 +3,7 @@ using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Webhooks;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
 
@@ -63,6 +64,6 @@ internal sealed class WebhookEventConsumerDefinition<T> : ConsumerDefinition<Web
     {
         endpointConfigurator.PrefetchCount = WebhookEventConsumer.Prefetch;
         endpointConfigurator.ConcurrentMessageLimit = 1;
-        consumerConfigurator.UseMessageRetry(WebhookRetries.Configure);
+        DatabaseRetries.Configure(consumerConfigurator, WebhookRetries.Pass);
     }
 }
