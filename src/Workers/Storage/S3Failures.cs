@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Xml;
 using Amazon.Runtime;
 
 namespace Pipeline.Workers.Storage;
@@ -65,6 +66,10 @@ internal static class S3Failures
                 answer
             ),
             AmazonServiceException => null,
+            InvalidDataException or XmlException => new StorageUnavailableException(
+                $"Cannot {call} now: what {store} answered is nothing that S3 answers. {failure.Message}",
+                failure
+            ),
             OperationCanceledException => new StorageUnavailableException(
                 $"Cannot {call} now: {store} did not answer within {options.RequestTimeout.TotalSeconds:0.#} s.",
                 failure

@@ -164,6 +164,9 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
         request.BucketName = options.Bucket;
         request.MaxKeys = limit;
         var page = await s3.ListObjectsV2Async(request, cancellation);
+        // The SDK reads any XML as an empty listing, and on that objects would count as gone.
+        if (page.Name is null)
+            throw new InvalidDataException("It is no listing of a bucket.");
         var objects = page.S3Objects ?? []; // An empty listing has none.
         return new ObjectPage(
             [.. objects.Select(x => new StoredObject(x.Key, x.Size ?? 0, Unquoted(x.ETag), null, Utc(x.LastModified)))],

@@ -7,7 +7,14 @@ namespace Pipeline.Workers.Urls;
 /// A crash leaves whole batches behind, which a redelivery finds done: URLs that are not due, or that this very
 /// command has signed, are not signed again.
 /// </remarks>
-internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls due, RefreshReceipts receipts)
+internal sealed class BulkRefresh(
+    UrlSigner signer,
+    UrlClaims claims,
+    DueUrls due,
+    RefreshReceipts receipts,
+    UrlsOptions options,
+    TimeProvider clock
+)
 {
     /// <summary>Pictures of one command. At this limit it stops, and its receipt says so: the sweep goes on with what is due.</summary>
     public const int PictureLimit = 100_000;
@@ -24,25 +31,56 @@ internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls du
             if (images.Length == 0)
                 break;
             after = images[^1];
-            var results = await signer.SignAsync(images, request.Demand, also: null, cancellation);
-            var standing = await claims.StandingAsync(images, cancellation);
-            tally.Add(request.Command.CommandId, images, results, standing);
+            tally.Pictures += images.Length;
+            var claimed = await SignAsync(request, images, tally, cancellation);
             // All that are due are asked for until none is left; what others have claimed is theirs.
-            if (request.Command.ProjectId is null && results.Count == 0)
+            if (request.Command.ProjectId is null && claimed == 0)
                 break;
         }
 
+        if (request.Command.ProjectId is not null)
+            await SignBusyAsync(request, tally, cancellation);
         return await receipts.RecordAsync(tally.End(request), cancellation);
+    }
+
+    /// <summary>Whoever holds a claim either stores what this command wants, or lets the claim end.</summary>
+    private async Task SignBusyAsync(RefreshRequest request, Tally tally, CancellationToken cancellation)
+    {
+        var started = clock.GetTimestamp();
+        while (tally.Busy.Count > 0 && clock.GetElapsedTime(started) < 3 * options.ClaimLength)
+        {
+            await Task.Delay(PictureRefresh.LookEvery, clock, cancellation);
+            Guid[] busy = [.. tally.Busy];
+            tally.Busy.Clear();
+            foreach (var images in busy.Chunk(UrlSigner.BatchLimit))
+                await SignAsync(request, images, tally, cancellation);
+        }
+    }
+
+    /// <returns>How many could be claimed.</returns>
+    private async Task<int> SignAsync(
+        RefreshRequest request,
+        Guid[] images,
+        Tally tally,
+        CancellationToken cancellation
+    )
+    {
+        var results = await signer.SignAsync(images, request.Demand, also: null, cancellation);
+        var standing = await claims.StandingAsync(images, cancellation);
+        tally.Add(request.Command.CommandId, images, results, standing);
+        return results.Count;
     }
 
     private sealed class Tally
     {
         private int _signed;
         private int _failed;
-        private int _busy;
         private string? _reason;
 
-        public int Pictures { get; private set; }
+        public int Pictures { get; set; }
+
+        /// <summary>Those that others had claimed.</summary>
+        public List<Guid> Busy { get; } = [];
 
         public void Add(
             Guid commandId,
@@ -51,7 +89,6 @@ internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls du
             Dictionary<Guid, UrlStanding> standing
         )
         {
-            Pictures += images.Length;
             var byId = results.ToDictionary(x => x.Image.Id);
             foreach (var image in images)
             {
@@ -65,7 +102,7 @@ internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls du
                 else if (result is { IsSigned: true } || stands?.SignedBy == commandId)
                     _signed++;
                 else if (result is { Outcome: UrlOutcome.GivenBack } || stands is { IsClaimed: true })
-                    _busy++;
+                    Busy.Add(image);
             }
         }
 
@@ -75,8 +112,9 @@ internal sealed class BulkRefresh(UrlSigner signer, UrlClaims claims, DueUrls du
                 _signed > 0 ? Outcomes.Applied
                 : _failed > 0 ? Outcomes.Failed
                 : Outcomes.Unchanged;
-            var rest = Pictures - _signed - _failed - _busy;
-            var sentence = $"Of {Pictures} pictures: {_signed} signed, {rest} kept, {_failed} failed, {_busy} busy.";
+            var rest = Pictures - _signed - _failed - Busy.Count;
+            var sentence =
+                $"Of {Pictures} pictures: {_signed} signed, {rest} kept, {_failed} failed, {Busy.Count} busy.";
             if (Pictures >= PictureLimit)
                 sentence += " It stopped at its limit.";
             return new RefreshEnd(request, outcome, _reason is null ? sentence : $"{sentence} The first: {_reason}");

@@ -11,7 +11,8 @@ internal sealed class PictureRefresh(
     TimeProvider clock
 )
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
+    /// <summary>How often a picture is looked at that somebody else is signing.</summary>
+    public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
     /// <exception cref="PictureBusyException">Others have kept it claimed for longer than claims live. Worth a retry.</exception>
     public async Task<RefreshEnd> RefreshAsync(RefreshRequest request, CancellationToken cancellation)

@@ -140,4 +140,15 @@ public sealed class S3ImageStoreTests : ImageStoreConformance
 
         failed.ShouldBe([new FailedDeletion("kept", "AccessDenied: No.")]);
     }
+
+    [Theory]
+    [InlineData("<html><body>It works!</body></html>")]
+    [InlineData("It works!")]
+    public async Task Page_of_a_proxy_is_no_empty_bucket(string page)
+    {
+        await using var server = await CannedS3.StartAsync(200, body: page);
+        var store = S3Settings.Store(S3Settings.With(serviceUrl: server.Url));
+
+        await Should.ThrowAsync<StorageUnavailableException>(() => store.ListAsync("projects/", null, default));
+    }
 }

@@ -91,6 +91,10 @@ internal sealed class RemoteCalls : IDisposable
         {
             return Unavailable(e.Message);
         }
+        catch (InvalidOperationException e)
+        {
+            return new StepFailure(StepFailures.UnexpectedAnswer, e.Message); // A character set that does not exist.
+        }
     }
 
     private static async Task<StepAnswer> RefusedAsync(HttpResponseMessage answer, CancellationToken cancellation)
