@@ -21,7 +21,7 @@ public sealed class DeletionTests : DeletionStack
         await using var listener = await RawClient.ConnectAsync(Broker);
         var events = await listener.ListenAsync("image-deleted");
         var (project, image) = await ShownAsync("kite");
-        Store.Fate = _ => Task.FromResult(S3Fate.Break);
+        await Store.StopAsync();
         var delete = Delete(project, image);
 
         await SendAsync(WireMessage.Command(delete));
@@ -34,12 +34,12 @@ public sealed class DeletionTests : DeletionStack
         (await MessagesAsync(events)).ShouldBe(0u);
         (await Bucket.KeysAsync("projects/")).Count.ShouldBe(1);
 
-        Store.Fate = _ => Task.FromResult(S3Fate.Pass);
+        await Store.ListenAsync();
         await UntilCompletedAsync(delete.CommandId);
 
         await UntilAsync("the event", async () => await MessagesAsync(events) == 1);
         await ShouldBeCleanAsync();
-        ToldToCdn.ShouldBe([KeyOf(project, image, "kite")]);
+        Cdn.Told.ShouldBe([KeyOf(project, image, "kite")]);
 
         var again = Delete(project, image);
         await SendAsync(WireMessage.Command(again));
@@ -102,18 +102,57 @@ public sealed class DeletionTests : DeletionStack
 
         await UntilAsync("the failure", async () => await MessagesAsync(failures) == 1);
         (await ScalarAsync<string>("select concat(state, ' ', keys_left) from status.deletions")).ShouldBe("Failed 1");
-        ToldToCdn.ShouldBeEmpty();
+        Cdn.Told.ShouldBeEmpty();
 
-        Store.LockedKey = null;
+        // Tried anew in vain; the same command once more has had its tries.
         var retry = new RetryDeletion(Guid.NewGuid(), await ScalarAsync<Guid>("select id from status.deletions"));
         await SendAsync(WireMessage.Command(retry, retry.CommandId, project));
-        await UntilCompletedAsync(delete.CommandId);
+        await UntilAsync("the second failure", async () => await MessagesAsync(failures) == 2);
         (await OutcomeAsync(retry.CommandId)).ShouldBe("applied");
+        var attempt = await ScalarAsync<int>("select attempt from status.deletions");
+        await SendAsync(WireMessage.Command(retry, retry.CommandId, project));
+
+        Store.LockedKey = null;
+        var last = retry with { CommandId = Guid.NewGuid() };
+        await SendAsync(WireMessage.Command(last, last.CommandId, project));
+        await UntilCompletedAsync(delete.CommandId);
+        (await ScalarAsync<int>("select attempt from status.deletions")).ShouldBe(attempt + 3, "purge, verify, tell");
         await ShouldBeCleanAsync();
 
         var unknown = new RetryDeletion(Guid.NewGuid(), Guid.NewGuid());
         await SendAsync(WireMessage.Command(unknown, unknown.CommandId, project));
         await UntilAsync("the refusal", async () => await OutcomeAsync(unknown.CommandId) == "rejected");
+    }
+
+    [Theory]
+    [InlineData("cdn", "purge: 403 Forbidden")] // The bytes are gone, copies are not.
+    [InlineData("list", "ArgumentException: ")] // An answer that nobody has thought of.
+    public async Task What_refuses_for_good_ends_visibly_and_a_person_goes_on(string who, string reason)
+    {
+        StartWorker("worker-1");
+        var (project, image) = await ShownAsync("kite");
+        Cdn.Status = who == "cdn" ? 403 : 200;
+        Store.Fate = call => Task.FromResult(call.Kind == who ? S3Fate.Garble : S3Fate.Pass);
+        var delete = Delete(project, image);
+
+        await SendAsync(WireMessage.Command(delete));
+        await UntilAsync(
+            "it is given up",
+            async () => await ScalarAsync<long>("select count(*) from status.deletions where state = 'Failed'") == 1
+        );
+        (await ScalarAsync<string>("select failure_reason from status.deletions")).ShouldContain(reason);
+        (await RowsAsync("select key from status.deletion_keys", x => x.GetString(0))).ShouldContain(x =>
+            x == KeyOf(project, image, "kite")
+        );
+        (await MessagesAsync("purge-image_error")).ShouldBe(0u);
+
+        Cdn.Status = 200;
+        Store.Fate = _ => Task.FromResult(S3Fate.Pass);
+        var retry = new RetryDeletion(Guid.NewGuid(), await ScalarAsync<Guid>("select id from status.deletions"));
+        await SendAsync(WireMessage.Command(retry, retry.CommandId, project));
+        await UntilCompletedAsync(delete.CommandId);
+        await ShouldBeCleanAsync();
+        Cdn.References.Distinct(StringComparer.Ordinal).Count().ShouldBe(1);
     }
 
     [Fact]
@@ -145,7 +184,7 @@ public sealed class DeletionTests : DeletionStack
         await UntilCompletedAsync(delete.CommandId);
 
         sizes.ShouldBe([1_000, 101]);
-        ToldToCdn.Distinct(StringComparer.Ordinal).Count().ShouldBe(Objects + 1);
+        Cdn.Told.Distinct(StringComparer.Ordinal).Count().ShouldBe(Objects + 1);
         await ShouldBeCleanAsync();
     }
 }

@@ -1,5 +1,7 @@
+using System.Net;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Importing;
+using Pipeline.Contracts.Urls;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Tests.Formats;
@@ -9,24 +11,32 @@ using Xunit.Abstractions;
 
 namespace Pipeline.SystemTests;
 
-/// <summary>Replacements among saves, deletions and restorations of the same picture from several publishers.</summary>
+/// <summary>Replacements among saves, refreshes, deletions and restorations of the same picture from several publishers.</summary>
 public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
 {
     private const int Rounds = 6;
     private const int Publishers = 4;
     private const int CommandsEach = 8;
 
+    private readonly HttpClient _client = new();
+    private long _refreshes;
+
     // Deletions can be taken back within the test, so that the last command decides whatever came before.
     private protected override string GracePeriod => "01:00:00";
 
+    protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
+        [.. base.WorkerSettings, ("Urls__SweepEvery", "00:00:00.100")];
+
     [Fact]
-    public async Task Last_command_in_the_queue_decides_and_no_link_leads_to_missing_bytes()
+    public async Task Last_command_in_the_queue_decides_and_no_url_leads_to_missing_bytes()
     {
         var seed = Environment.TickCount;
         output.WriteLine($"seed {seed}");
         var random = new Random(seed);
         StartWorker("worker-1");
         StartWorker("worker-2");
+        using var stop = new CancellationTokenSource();
+        var reader = ReadAsync(stop.Token);
 
         for (var round = 1; round <= Rounds; round++)
         {
@@ -37,7 +47,7 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
             var plans = Enumerable
                 .Range(0, Publishers)
                 .Select(x =>
-                    Enumerable.Range(0, CommandsEach).Select(y => (Kind: random.Next(4), Bytes: $"{round} {x} {y}"))
+                    Enumerable.Range(0, CommandsEach).Select(y => (Kind: random.Next(5), Bytes: $"{round} {x} {y}"))
                 )
                 .Select(x => x.ToArray())
                 .ToArray();
@@ -63,11 +73,26 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
             (await OutcomeAsync(last.MessageId)).ShouldBe("applied", $"round {round}");
             (await StateAsync(image)).ShouldBe(isDeleted ? "deleted" : "shown", $"round {round}");
             if (!isDeleted)
+            {
                 (await ScalarAsync<string>("select object_key from status.images where id = $1", image)).ShouldBe(
                     KeyOf(project, image, $"last {round}")
                 );
+                await UntilAsync("its URL", async () => (await UrlsAsync(image)).Count == 2);
+                foreach (var url in await UrlsAsync(image))
+                    (await _client.GetStringAsync(url)).ShouldBe($"last {round}");
+            }
+            else
+                (await UrlsAsync(image)).ShouldBeEmpty();
         }
 
+        await UntilAsync(
+            "the receipt of every refresh",
+            async () =>
+                await ScalarAsync<long>("select count(*) from status.receipts where command = 'refresh-urls'")
+                == _refreshes
+        );
+        await stop.CancelAsync();
+        (await reader).ShouldBeGreaterThan(20);
         await ShouldBeCleanAsync();
         (await ScalarAsync<long>("select count(*) from status.receipts where outcome = 'failed'")).ShouldBe(0);
     }
@@ -128,12 +153,47 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
         await ShouldBeCleanAsync();
     }
 
-    private static WireMessage CommandOf(int kind, Guid project, Guid image, string bytes) =>
+    private WireMessage CommandOf(int kind, Guid project, Guid image, string bytes) =>
         kind switch
         {
             0 => WireMessage.Command(Save(project, image, bytes)),
             1 => WireMessage.Command(Replace(project, image, bytes)),
             2 => WireMessage.Command(Delete(project, image)),
-            _ => WireMessage.Command(new RestoreImage(Guid.NewGuid(), project, image)),
+            3 => WireMessage.Command(new RestoreImage(Guid.NewGuid(), project, image)),
+            _ => Refresh(project, image),
         };
+
+    private WireMessage Refresh(Guid project, Guid image)
+    {
+        Interlocked.Increment(ref _refreshes);
+        var refresh = new RefreshUrls(Guid.NewGuid(), project, image, ImageVersion: null, Force: true);
+        return WireMessage.Command(refresh, refresh.CommandId, project);
+    }
+
+    private Task<List<string>> UrlsAsync(Guid image) =>
+        RowsAsync("select url from status.image_urls where image_id = $1", x => x.GetString(0), image);
+
+    /// <summary>Fetches every URL that is handed out; one that leads nowhere must have been taken back meanwhile.</summary>
+    /// <returns>How many were fetched.</returns>
+    private async Task<int> ReadAsync(CancellationToken stop)
+    {
+        var reads = 0;
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        while (!stop.IsCancellationRequested)
+        {
+            await pace.WaitForNextTickAsync(CancellationToken.None);
+            foreach (var url in await RowsAsync("select url from status.image_urls", x => x.GetString(0)))
+            {
+                using var answer = await _client.GetAsync(url, CancellationToken.None);
+                if (answer.StatusCode != HttpStatusCode.OK)
+                    (await ScalarAsync<long>("select count(*) from status.image_urls where url = $1", url)).ShouldBe(
+                        0,
+                        $"{answer.StatusCode} {url}"
+                    );
+                reads++;
+            }
+        }
+
+        return reads;
+    }
 }

@@ -19,6 +19,9 @@ internal static class DeletionsVerb
 
     private const int LimitDefault = 100;
 
+    // S3's own limit; a key is of use only whole.
+    private const int KeyLength = 1_024;
+
     public static Command Build(VerbRunner verbs)
     {
         var id = new Argument<Guid?>("DELETION")
@@ -71,7 +74,7 @@ internal static class DeletionsVerb
         }
 
         await PrintAsync([deletion], screen);
-        var table = new TextTable("object", "purged", "reason");
+        var table = new TextTable("object", "purged", "reason") { CellLimit = KeyLength };
         foreach (var key in keys)
             table.Add(key.Key, key.PurgedAt, key.Reason ?? "");
         foreach (var line in keys.Count == 0 ? [] : table.Lines())

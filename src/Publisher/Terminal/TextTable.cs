@@ -3,9 +3,10 @@ namespace Pipeline.Publisher.Terminal;
 /// <summary>Columns as wide as their widest cell, two spaces between them.</summary>
 internal sealed class TextTable(params string[] headings)
 {
-    private const int CellLimit = 120;
-
     private readonly List<string[]> _rows = [];
+
+    /// <summary>Characters of a cell that are shown: 120, unless what stands there is wanted whole.</summary>
+    public int CellLimit { get; init; } = 120;
 
     /// <summary>A cell's control characters are shown as <c>?</c>, because a scene's id or a reason may hold anything.</summary>
     public void Add(params object?[] cells)
@@ -25,7 +26,7 @@ internal sealed class TextTable(params string[] headings)
             .Select(row => string.Join("  ", row.Select((x, i) => x.PadRight(widths[i]))).TrimEnd());
     }
 
-    private static string Text(object? cell)
+    private string Text(object? cell)
     {
         var text = cell switch
         {

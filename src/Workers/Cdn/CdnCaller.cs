@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 
 namespace Pipeline.Workers.Cdn;
 
@@ -41,7 +42,8 @@ internal static class CdnCaller
             using (request)
             using (var answer = await client.SendAsync(request, cancellation))
             {
-                var body = await answer.Content.ReadAsStringAsync(cancellation);
+                // Whatever character set it names: the codes in it are ASCII.
+                var body = Encoding.UTF8.GetString(await answer.Content.ReadAsByteArrayAsync(cancellation));
                 if (answer.IsSuccessStatusCode || isDone(answer.StatusCode))
                     return body;
 

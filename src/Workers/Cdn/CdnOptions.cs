@@ -87,7 +87,10 @@ internal sealed class CloudFrontOptions
 
     public string? SecretKey { get; init; }
 
-    /// <summary>Path of an object, with <c>{key}</c> in it; a <c>*</c> at the end covers every query string.</summary>
+    /// <summary>
+    /// Path of an object, with <c>{key}</c> in it; a <c>*</c> at the end covers every query string. CloudFront takes no
+    /// more than 15 of those at once: for more objects their common prefix is told.
+    /// </summary>
     public string Path { get; init; } = "/{key}*";
 
     /// <summary>CloudFront's API has one address for all regions.</summary>

@@ -6,6 +6,9 @@ namespace Pipeline.Workers.Cdn;
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class CdnRoom
 {
+    // Bytes of an answer; those of the APIs have a few hundred.
+    private const int AnswerLimit = 64 * 1024;
+
     /// <summary>
     /// Registers <see cref="CdnInvalidation"/> with the CDNs that the settings name. A CDN without its credentials stops
     /// the process at its start, and not a deletion in its middle.
@@ -19,7 +22,14 @@ internal static class CdnRoom
         services.AddSingleton(provider =>
         {
             var options = provider.GetRequiredService<IOptions<CdnOptions>>().Value;
-            var client = new HttpClient { Timeout = options.RequestTimeout };
+            // A redirect would lead the credentials to another server.
+            var client = new HttpClient(
+                new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1) }
+            )
+            {
+                Timeout = options.RequestTimeout,
+                MaxResponseContentBufferSize = AnswerLimit,
+            };
             return new CdnInvalidation(
                 Configured(options, client, provider.GetRequiredService<TimeProvider>()),
                 provider.GetRequiredService<CdnMetrics>()

@@ -11,6 +11,12 @@ internal sealed class CloudFrontCdn(CloudFrontOptions options, HttpClient client
     private const string Region = "us-east-1";
     private const string Service = "cloudfront";
 
+    // Paths with a wildcard that may be in progress (developer guide, "Quotas on invalidations").
+    private const int WildcardLimit = 15;
+
+    // Errors that are answered with 400 and pass by themselves (API reference, CreateInvalidation and common errors).
+    private static readonly string[] Passing = ["TooManyInvalidationsInProgress", "Throttling"];
+
     private static readonly XNamespace Xml = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 
     public string Name => "cloudfront";
@@ -34,7 +40,15 @@ internal sealed class CloudFrontCdn(CloudFrontOptions options, HttpClient client
         };
         foreach (var (name, value) in signed)
             request.Headers.TryAddWithoutValidation(name, value);
-        await CdnCaller.SendAsync(client, request, _ => false, cancellation);
+        try
+        {
+            await CdnCaller.SendAsync(client, request, _ => false, cancellation);
+        }
+        catch (CdnRefusedException e)
+            when (Passing.Any(x => e.Message.Contains($"<Code>{x}", StringComparison.Ordinal)))
+        {
+            throw new CdnUnavailableException(e.Message, e);
+        }
     }
 
     /// <summary>
@@ -43,13 +57,14 @@ internal sealed class CloudFrontCdn(CloudFrontOptions options, HttpClient client
     /// </summary>
     private byte[] Body(IReadOnlyList<string> keys, string reference)
     {
+        var paths = PathsOf(keys);
         var batch = new XElement(
             Xml + "InvalidationBatch",
             new XElement(Xml + "CallerReference", reference),
             new XElement(
                 Xml + "Paths",
-                new XElement(Xml + "Items", keys.Select(x => new XElement(Xml + "Path", PathOf(x)))),
-                new XElement(Xml + "Quantity", keys.Count.ToString(CultureInfo.InvariantCulture))
+                new XElement(Xml + "Items", paths.Select(x => new XElement(Xml + "Path", x))),
+                new XElement(Xml + "Quantity", paths.Length.ToString(CultureInfo.InvariantCulture))
             )
         );
         return Encoding.UTF8.GetBytes(
@@ -57,5 +72,18 @@ internal sealed class CloudFrontCdn(CloudFrontOptions options, HttpClient client
         );
     }
 
-    private string PathOf(string key) => options.Path.Replace("{key}", key, StringComparison.Ordinal);
+    /// <summary>
+    /// One path an object; where there would be more wildcards than are taken at once, one for all that the objects'
+    /// paths begin with. Objects of one deletion stand under one prefix, and all that is under it goes.
+    /// </summary>
+    private string[] PathsOf(IReadOnlyList<string> keys)
+    {
+        string[] paths = [.. keys.Select(x => options.Path.Replace("{key}", CdnPath.Of(x), StringComparison.Ordinal))];
+        if (!options.Path.EndsWith('*') || paths.Length <= WildcardLimit)
+            return paths;
+        var shared = paths[0].AsSpan();
+        foreach (var path in paths)
+            shared = shared[..shared.CommonPrefixLength(path)];
+        return [$"{shared}*"];
+    }
 }

@@ -14,7 +14,7 @@ internal sealed class PurgeCdn(PurgeOptions options, HttpClient client) : ICdn
 
     private Task<string> PurgeAsync(string key, CancellationToken cancellation)
     {
-        var request = new HttpRequestMessage(Purge, new Uri($"{options.Url!.TrimEnd('/')}/{key}"));
+        var request = new HttpRequestMessage(Purge, new Uri($"{options.Url!.TrimEnd('/')}/{CdnPath.Of(key)}"));
         if (options.Authorization is { } authorization)
             request.Headers.TryAddWithoutValidation("Authorization", authorization);
         return CdnCaller.SendAsync(client, request, x => x == HttpStatusCode.NotFound, cancellation);

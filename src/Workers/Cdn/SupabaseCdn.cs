@@ -21,7 +21,7 @@ internal sealed class SupabaseCdn(SupabaseOptions options, HttpClient client) : 
 
     private Task<string> PurgeAsync(string key, string query, CancellationToken cancellation)
     {
-        var path = $"/storage/v1/cdn/{Uri.EscapeDataString(options.Bucket!)}/{key}{query}";
+        var path = $"/storage/v1/cdn/{Uri.EscapeDataString(options.Bucket!)}/{CdnPath.Of(key)}{query}";
         var request = new HttpRequestMessage(HttpMethod.Delete, new Uri(new Uri(options.Url!), path));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", options.ServiceKey);
         request.Headers.Add("apikey", options.ServiceKey);

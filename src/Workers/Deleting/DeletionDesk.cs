@@ -1,11 +1,8 @@
-using System.Security.Cryptography;
 using MassTransit;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Deleting;
 
@@ -117,70 +114,30 @@ internal sealed class DeletionDesk(
             await Db(context).AppendAsync([announcement.ToWire(saga.ProjectId)], context.CancellationToken);
     }
 
+    /// <summary>False for a person's command that has its receipt: it is answered again and takes no effect.</summary>
+    public Task<bool> IsNewAsync(BehaviorContext<DeletionSaga, RetryDeletion> context) =>
+        answers.IsNewAsync(context, Db(context), context.Saga.ProjectId);
+
     /// <summary>The receipt of a person's command that took effect.</summary>
     public Task ConfirmAsync(BehaviorContext<DeletionSaga, RetryDeletion> context) =>
-        answers.WriteAsync(Db(context), context.Message, context.Saga, Outcomes.Applied, reason: null);
+        answers.EndAsync(context, Db(context), context.Saga.ProjectId, Outcomes.Applied, reason: null);
 
     /// <summary>The receipt of a person's command that found nothing to do.</summary>
-    public Task LeaveAsItIsAsync(BehaviorContext<DeletionSaga, RetryDeletion> context) =>
-        answers.WriteAsync(
-            Db(context),
-            context.Message,
-            context.Saga,
-            Outcomes.Unchanged,
-            $"The deletion is {context.Saga.CurrentState}."
-        );
+    public async Task LeaveAsItIsAsync(BehaviorContext<DeletionSaga, RetryDeletion> context)
+    {
+        if (!await IsNewAsync(context))
+            return;
+        var reason = $"The deletion is {context.Saga.CurrentState}.";
+        await answers.EndAsync(context, Db(context), context.Saga.ProjectId, Outcomes.Unchanged, reason);
+    }
 
     /// <summary>A person's command names a deletion that is not there.</summary>
-    public Task RefuseUnknownAsync(ConsumeContext<RetryDeletion> context) =>
-        answers.WriteAsync(
-            Db(context),
-            context.Message,
-            saga: null,
-            Outcomes.Rejected,
-            "deletionId: there is no such deletion."
-        );
+    public async Task RefuseUnknownAsync(ConsumeContext<RetryDeletion> context)
+    {
+        const string Reason = "deletionId: there is no such deletion.";
+        if (await answers.IsNewAsync(context, Db(context), Guid.Empty))
+            await answers.EndAsync(context, Db(context), Guid.Empty, Outcomes.Rejected, Reason);
+    }
 
     private static PipelineDbContext Db(PipeContext context) => context.GetPayload<PipelineDbContext>();
-}
-
-/// <summary>Receipts of people's commands to a deletion; a redelivery changes nothing.</summary>
-internal sealed class DeletionAnswers(TimeProvider clock)
-{
-    public async Task WriteAsync(
-        PipelineDbContext db,
-        RetryDeletion command,
-        DeletionSaga? saga,
-        string outcome,
-        string? reason
-    )
-    {
-        var name = WireNames.ExchangeOf<RetryDeletion>();
-        var projectId = saga?.ProjectId ?? Guid.Empty;
-        var at = clock.GetDatabaseNow();
-        Announcement[] announcements =
-            outcome == Outcomes.Rejected
-                ?
-                [
-                    Announcement.Of(
-                        command.CommandId,
-                        new CommandRejected(command.CommandId, projectId, name, reason!, at)
-                    ),
-                ]
-                : [];
-        var receipt = new Receipt
-        {
-            CommandId = command.CommandId,
-            ProjectId = projectId,
-            Command = name,
-            RequestHash = SHA256.HashData(WireJson.Write(command)),
-            Outcome = outcome,
-            Reason = reason,
-            Replays = 0,
-            Announcements = Announcement.Write(announcements),
-            At = at,
-        };
-        await ReceiptLedger.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: false, default);
-        await db.AppendAsync([.. announcements.Select(x => x.ToWire(projectId))], default);
-    }
 }

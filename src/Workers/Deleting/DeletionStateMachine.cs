@@ -55,7 +55,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     again => again.Then(desk.BackOff),
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
-            When(RetryAsked).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)).ThenAsync(desk.ConfirmAsync)
+            When(RetryAsked)
+                .IfAsync(
+                    desk.IsNewAsync,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Purge)).ThenAsync(desk.ConfirmAsync)
+                )
         );
 
         During(
@@ -72,7 +76,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     again => again.Then(desk.BackOff).TransitionTo(Purging),
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
-            When(RetryAsked).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Verify)).ThenAsync(desk.ConfirmAsync)
+            When(RetryAsked)
+                .IfAsync(
+                    desk.IsNewAsync,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Verify)).ThenAsync(desk.ConfirmAsync)
+                )
         );
 
         During(
@@ -86,7 +94,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     again => again.Then(desk.BackOff),
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
-            When(RetryAsked).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Invalidate)).ThenAsync(desk.ConfirmAsync)
+            When(RetryAsked)
+                .IfAsync(
+                    desk.IsNewAsync,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Invalidate)).ThenAsync(desk.ConfirmAsync)
+                )
         );
 
         During(
@@ -95,10 +107,14 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             Ignore(StepDone),
             Ignore(StepFailed),
             When(RetryAsked)
-                .Then(desk.Forgive)
-                .ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge))
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Purging)
+                .IfAsync(
+                    desk.IsNewAsync, // A redelivered one has had its tries.
+                    x =>
+                        x.Then(desk.Forgive)
+                            .ThenAsync(y => desk.SendAsync(y, PurgeSteps.Purge))
+                            .ThenAsync(desk.ConfirmAsync)
+                            .TransitionTo(Purging)
+                )
         );
 
         During(

@@ -57,6 +57,12 @@ internal sealed partial class PurgeImageConsumer(
         {
             return Failed(step, PurgeFailureKinds.Refused, e.Message);
         }
+        catch (Exception e) when (!cancellation.IsCancellationRequested && !DatabaseRetries.IsOfDatabase(e))
+        {
+            // Nobody expected it. As a dead letter it would leave the deletion in this step, and nobody would see why.
+            Unexpected(e, step.Step, step.DeletionId, step.Attempt);
+            return DeletionMessages.Failed(step, PurgeFailureKinds.Refused, $"{e.GetType().Name}: {e.Message}");
+        }
     }
 
     private async Task InvalidateAsync(DeletionScope scope, CancellationToken cancellation)
@@ -82,6 +88,9 @@ internal sealed partial class PurgeImageConsumer(
         Refused(step.Step, step.DeletionId, step.Attempt, kind, reason);
         return DeletionMessages.Failed(step, kind, reason);
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Step {Step} of deletion {DeletionId}, attempt {Attempt}, broke")]
+    private partial void Unexpected(Exception exception, string step, Guid deletionId, int attempt);
 
     [LoggerMessage(
         Level = LogLevel.Information,

@@ -3,34 +3,27 @@ using System.Text;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
-using Pipeline.Workers.Tests.Harness;
 using Shouldly;
 
 namespace Pipeline.SystemTests.Harness;
 
-/// <summary>A pipeline with a bucket of its own behind a proxy, and a cache that takes PURGE.</summary>
+/// <summary>A pipeline with a bucket of its own behind a proxy, CloudFront, and a cache that takes PURGE.</summary>
 public class DeletionStack : Stack
 {
-    private readonly List<string> _purged = [];
     private S3Proxy _store = null!;
-    private HttpStub _cdn = null!;
 
     internal ScratchBucket Bucket { get; } = new();
 
     internal S3Proxy Store => _store;
 
-    /// <summary>Asked for each PURGE before it is answered; a test may end the worker here.</summary>
-    internal Func<Task> BeforeCdnAnswers { get; set; } = () => Task.CompletedTask;
+    internal CdnStub Cdn { get; private set; } = null!;
 
-    /// <summary>Keys that the cache was told of, in order, repetitions included.</summary>
-    internal IReadOnlyList<string> ToldToCdn
-    {
-        get
+    /// <summary>Verbs of this pipeline use its bucket too.</summary>
+    public override IReadOnlyDictionary<string, string> PublisherSettings =>
+        new Dictionary<string, string>(base.PublisherSettings, StringComparer.Ordinal)
         {
-            lock (_purged)
-                return [.. _purged];
-        }
-    }
+            ["Storage__Bucket"] = Bucket.Name,
+        };
 
     /// <summary>How long deleted, replaced and orphaned bytes stay.</summary>
     private protected virtual string GracePeriod => "00:00:00";
@@ -48,27 +41,20 @@ public class DeletionStack : Stack
             ("Deleting__BackoffLimit", "00:00:00.200"),
             ("Deleting__SweepEvery", "00:00:00.050"),
             ("Deleting__AttemptLimit", "3"),
-            ("Cdn__Purge__Url", _cdn.Url.ToString()),
+            .. Cdn.Settings,
         ];
 
     public override async Task InitializeAsync()
     {
         _store = await S3Proxy.StartAsync(Bucket.Client);
-        _cdn = await HttpStub.StartAsync(
-            async (context, _) =>
-            {
-                lock (_purged)
-                    _purged.Add(context.Request.Path.Value!.TrimStart('/'));
-                await BeforeCdnAnswers();
-            }
-        );
+        Cdn = await CdnStub.StartAsync();
         await base.InitializeAsync();
     }
 
     public override async Task DisposeAsync()
     {
         await base.DisposeAsync();
-        await _cdn.DisposeAsync();
+        await Cdn.DisposeAsync();
         await _store.DisposeAsync();
         await Bucket.DisposeAsync();
     }

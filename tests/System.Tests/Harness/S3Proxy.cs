@@ -29,6 +29,9 @@ internal enum S3Fate
 
     /// <summary>The answer is an error that no retry and no setting mends: 400 InvalidArgument.</summary>
     Refuse,
+
+    /// <summary>The store is not asked; a list has an object that no client can name.</summary>
+    Garble,
 }
 
 /// <summary>
@@ -39,14 +42,14 @@ internal sealed class S3Proxy : IAsyncDisposable
 {
     private static readonly XNamespace S3 = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-    private readonly WebApplication _server;
+    private WebApplication _server = null!;
     private readonly HttpClient _store = new(new SocketsHttpHandler { AllowAutoRedirect = false });
     private readonly Uri _target = new(Stack.Required("Storage__ServiceUrl"));
     private readonly AmazonS3Client _client;
 
-    private S3Proxy(WebApplication server, AmazonS3Client client) => (_server, _client) = (server, client);
+    private S3Proxy(AmazonS3Client client) => _client = client;
 
-    public string Url => _server.Urls.Single();
+    public string Url { get; private set; } = "http://127.0.0.1:0";
 
     /// <summary>Asked for each request; all pass by default.</summary>
     public Func<S3Call, Task<S3Fate>> Fate { get; set; } = _ => Task.FromResult(S3Fate.Pass);
@@ -56,13 +59,29 @@ internal sealed class S3Proxy : IAsyncDisposable
 
     public static async Task<S3Proxy> StartAsync(AmazonS3Client client)
     {
+        var proxy = new S3Proxy(client);
+        await proxy.ListenAsync();
+        return proxy;
+    }
+
+    /// <summary>Ends the server: connections are cut, and nobody listens at its address any more.</summary>
+    public async Task StopAsync()
+    {
+        using var now = new CancellationTokenSource(TimeSpan.Zero);
+        await _server.StopAsync(now.Token);
+        await _server.DisposeAsync();
+    }
+
+    /// <summary>Listens, after <see cref="StopAsync"/> at the same address.</summary>
+    public async Task ListenAsync()
+    {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
-        var proxy = new S3Proxy(builder.Build(), client);
-        proxy._server.Run(proxy.AnswerAsync);
-        await proxy._server.StartAsync();
-        return proxy;
+        builder.WebHost.UseUrls(Url);
+        _server = builder.Build();
+        _server.Run(AnswerAsync);
+        await _server.StartAsync();
+        Url = _server.Urls.Single();
     }
 
     public async ValueTask DisposeAsync()
@@ -89,6 +108,17 @@ internal sealed class S3Proxy : IAsyncDisposable
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
             var error = new XElement("Error", new XElement("Code", "InvalidArgument"), new XElement("Message", "test"));
             await context.Response.WriteAsync(error.ToString(), Encoding.UTF8);
+            return;
+        }
+
+        if (fate == S3Fate.Garble)
+        {
+            await context.Response.WriteAsync(
+                """
+                <ListBucketResult><Name>any</Name><Contents><Key>projects/../x</Key><Size>1</Size>
+                <LastModified>2026-01-01T00:00:00Z</LastModified></Contents></ListBucketResult>
+                """
+            );
             return;
         }
 

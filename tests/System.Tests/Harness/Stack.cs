@@ -22,7 +22,7 @@ public class Stack : IAsyncLifetime
     public IReadOnlyDictionary<string, string> Settings { get; private set; } = null!;
 
     /// <summary>The publisher's own roles on the same servers, and the workers' bucket.</summary>
-    public IReadOnlyDictionary<string, string> PublisherSettings =>
+    public virtual IReadOnlyDictionary<string, string> PublisherSettings =>
         new Dictionary<string, string>(
             Settings.Where(x => x.Key.StartsWith("Storage__", StringComparison.Ordinal)),
             StringComparer.Ordinal

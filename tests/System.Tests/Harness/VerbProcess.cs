@@ -42,7 +42,9 @@ public sealed class VerbProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
-    public static VerbProcess Start(Stack stack, params string[] args)
+    public static VerbProcess Start(Stack stack, params string[] args) => Start(stack.PublisherSettings, args);
+
+    public static VerbProcess Start(IReadOnlyDictionary<string, string> settings, params string[] args)
     {
         var start = new ProcessStartInfo(
             "dotnet",
@@ -53,15 +55,19 @@ public sealed class VerbProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var (variable, value) in stack.PublisherSettings)
+        foreach (var (variable, value) in settings)
             start.Environment[variable] = value;
         return new VerbProcess(Process.Start(start)!);
     }
 
     /// <summary>Runs to the end.</summary>
-    public static async Task<VerbProcess> RunAsync(Stack stack, params string[] args)
+    public static Task<VerbProcess> RunAsync(Stack stack, params string[] args) =>
+        RunAsync(stack.PublisherSettings, args);
+
+    /// <inheritdoc cref="RunAsync(Stack, string[])"/>
+    public static async Task<VerbProcess> RunAsync(IReadOnlyDictionary<string, string> settings, params string[] args)
     {
-        var run = Start(stack, args);
+        var run = Start(settings, args);
         await run.EndAsync();
         return run;
     }

@@ -187,7 +187,7 @@ public sealed class CdnTests
     [Fact]
     public void Nothing_is_told_where_nothing_is_configured() => Build().IsConfigured.ShouldBeFalse();
 
-    private static CdnInvalidation Build(params (string Name, string Value)[] settings)
+    internal static CdnInvalidation Build(params (string Name, string Value)[] settings)
     {
         var configuration = new ConfigurationBuilder()
             .AddInMemoryCollection(settings.Select(x => KeyValuePair.Create(x.Name, (string?)x.Value)))
