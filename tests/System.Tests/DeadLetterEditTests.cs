@@ -78,14 +78,15 @@ public sealed class DeadLetterEditTests : Stack
         }
 
         await UntilAsync("all are dead letters", async () => await this.LaneLettersAsync() == broken.Count);
+        (await this.DeskAsync("list", "--messages"))
+            .Objects()
+            .Select(x => $"{x.GetProperty("type")} {x.GetProperty("messageId")} {x.GetProperty("projectId")}")
+            .ShouldBe(broken.Values.Select(x => $"save-image {x.CommandId} {x.ProjectId}"), ignoreOrder: true);
+        var first = (await this.DeskAsync("show", $"{broken.Values.First().CommandId}")).Objects().Single();
+        first.GetProperty("receipt").GetProperty("reason").GetString().ShouldBe("height: is required.");
         foreach (var (form, save) in broken)
         {
-            var id = save.CommandId.ToString();
-            var shown = (await this.DeskAsync("show", id)).Objects().Single();
-            shown.GetProperty("letter").GetProperty("type").GetString().ShouldBe("save-image", $"{form}");
-            shown.GetProperty("letter").GetProperty("projectId").GetGuid().ShouldBe(save.ProjectId);
-            shown.GetProperty("receipt").GetProperty("reason").GetString().ShouldBe("height: is required.");
-            var run = await this.DeskAsync("edit", id, "--set", "height=64");
+            var run = await this.DeskAsync("edit", $"{save.CommandId}", "--set", "height=64");
             run.ExitCode.ShouldBe(0, $"{form}: {run.Error}");
         }
 
