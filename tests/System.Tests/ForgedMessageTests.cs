@@ -74,7 +74,12 @@ public sealed class ForgedMessageTests : Stack
         StartWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         var before = await NamesAsync("exchanges");
-        var address = new UriBuilder(Broker) { Scheme = "rabbitmq", UserName = "", Password = "" };
+        var address = new UriBuilder(Broker)
+        {
+            Scheme = "rabbitmq",
+            UserName = "",
+            Password = "",
+        };
         address.Path += "/answers-to-the-client";
         string[] names = ["MT-Fault-Address", "MT-Response-Address"];
         foreach (var name in names)
