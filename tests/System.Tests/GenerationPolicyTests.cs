@@ -71,7 +71,7 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Generation
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
             .. Cases.Select(x => x.Model).Append("deadline").SelectMany(Provider.SettingsOf),
-            ("Models__time-out__AttemptTimeout", "00:00:01"),
+            ("Models__time-out__AttemptTimeout", "00:00:05"),
             ("Rendering__ConcurrentRenders", "24"),
             ("Rendering__OutageThreshold", "1000"),
             ("Generation__AttemptLimit", $"{AttemptLimit}"),

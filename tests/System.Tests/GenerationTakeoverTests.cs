@@ -47,7 +47,11 @@ public sealed class GenerationTakeoverTests : GenerationStack
         (await ScalarAsync<bool>("select lease_until > now() from status.generations")).ShouldBeTrue();
         (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1");
 
-        // The lease ends.
+        // The victim's message was delivered again, and let go because of the lease. Now that ends.
+        await UntilAsync(
+            "it is let go",
+            () => Task.FromResult(successors.Any(x => x.Log.Contains("is not begun", StringComparison.Ordinal)))
+        );
         await ExecuteAsync("update pipeline.generation_leases set lease_until = now()");
         await UntilEndedAsync(first, joined);
         (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1, Rendering 2, Saving 2, Completed 2");
