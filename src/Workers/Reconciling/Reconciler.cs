@@ -94,7 +94,7 @@ internal sealed partial class Reconciler(
         {
             // The work is done.
         }
-        catch (Exception e) when (!worked.IsCancellationRequested)
+        catch (Exception e) when (e is not OutOfMemoryException)
         {
             Waits(e.Message); // The next write of the work tells whether the lease was lost.
         }
