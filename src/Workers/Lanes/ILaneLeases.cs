@@ -17,7 +17,7 @@ internal interface ILaneLeases
     Task<IReadOnlyDictionary<int, long>> RenewAsync(IReadOnlyCollection<int> alive, CancellationToken cancellation);
 
     /// <summary>Frees one lane at once. The broker must have confirmed that this worker no longer consumes it.</summary>
-    Task ReleaseAsync(int lane, CancellationToken cancellation);
+    Task ReleaseAsync(int lane, long epoch, CancellationToken cancellation);
 
     /// <summary>Takes this worker off the list of the living.</summary>
     Task LeaveAsync(CancellationToken cancellation);

@@ -23,7 +23,8 @@ internal sealed partial class LaneApplier(
     /// <summary>Decides and commits every entry; on return each has its decision.</summary>
     /// <param name="lane">For the log and the suspects.</param>
     /// <param name="batch">In the lane's order.</param>
-    /// <param name="given">Ends the waiting when the lane has been given up. Nothing is lost: the broker delivers again.</param>
+    /// <param name="given">Ends the waiting when the lane has been given up. Nothing is lost: the broker delivers
+    /// again.</param>
     public async Task ApplyAsync(int lane, IReadOnlyList<LaneEntry> batch, CancellationToken given)
     {
         if (batch is [{ Redeliveries: >= LaneBatch.SuspectAfterRedeliveries } only])
@@ -109,8 +110,8 @@ internal sealed partial class LaneApplier(
     }
 
     /// <summary>
-    /// Retries what is transient for as long as the lane is held: an outage or a conflict with another writer is not the
-    /// command's fault, and order must hold. The lane's progress limit bounds it.
+    /// Retries what is transient for as long as the lane is held: an outage or a conflict with another writer is not
+    /// the command's fault, and order must hold. The lane's progress limit bounds it.
     /// </summary>
     private async Task<T> PersistAsync<T>(int lane, Func<CancellationToken, Task<T>> work, CancellationToken given)
     {

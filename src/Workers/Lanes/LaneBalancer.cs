@@ -19,13 +19,9 @@ internal sealed class LaneBalancer(
     ILogger<LaneBalancer> logger
 ) : BackgroundService
 {
-    // A lane stops a little before its lease ends in the database, because timers are late on a busy machine.
-    private const double LeaseShareUsed = 0.9;
-
-    private readonly Dictionary<int, Tenure> _open = [];
-    private readonly Dictionary<int, Tenure> _leaving = [];
-    private Task<bool>? _probe;
-    private bool _canReachBroker = true;
+    private readonly Dictionary<int, LaneTenure> _open = [];
+    private readonly Dictionary<int, LaneTenure> _leaving = [];
+    private readonly BrokerReach _broker = new(links, logger);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -73,7 +69,7 @@ internal sealed class LaneBalancer(
     internal async Task TickAsync(CancellationToken cancellation)
     {
         await ForgetLeftAsync();
-        LookAtBroker(cancellation);
+        _broker.Look(_open.Values.Any(x => x.Lane is { State: LaneState.Opening, IsAlive: false }), cancellation);
         foreach (var stuck in _open.Values.Where(x => !x.Lane.IsAlive))
             LaneLog.LaneStuck(logger, stuck.Lane.Number, stuck.Lane.State);
 
@@ -83,7 +79,7 @@ internal sealed class LaneBalancer(
             using var limit = new CancellationTokenSource(options.LeaseLength, clock);
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
             var balance = await leases
-                .BalanceAsync(Alive(), _canReachBroker, linked.Token)
+                .BalanceAsync(Alive(), _broker.CanReach, linked.Token)
                 .WaitAsync(options.LeaseLength, clock, cancellation);
             Follow(balance, startedAt);
         }
@@ -99,21 +95,17 @@ internal sealed class LaneBalancer(
         {
             // A lane with another epoch was lost and taken again in between.
             if (balance.Held.TryGetValue(tenure.Lane.Number, out var epoch) && epoch == tenure.Epoch)
-                Extend(tenure, startedAt);
+                tenure.Extend(options.LeaseLength, startedAt);
             else
                 Abandon(tenure, "the lease was lost");
         }
 
-        foreach (var (lane, epoch) in balance.Held.Where(x => !IsHere(x.Key)))
+        foreach (
+            var (lane, epoch) in balance.Held.Where(x => !_open.ContainsKey(x.Key) && !_leaving.ContainsKey(x.Key))
+        )
         {
-            var tenure = new Tenure(open(lane), epoch);
-            tenure.LeaseEnd = clock.CreateTimer(
-                _ => Abandon(tenure, "the lease has ended unrenewed"),
-                state: null,
-                Timeout.InfiniteTimeSpan,
-                Timeout.InfiniteTimeSpan
-            );
-            Extend(tenure, startedAt);
+            var tenure = new LaneTenure(open(lane), epoch, clock, x => Abandon(x, "the lease has ended unrenewed"));
+            tenure.Extend(options.LeaseLength, startedAt);
             _open[lane] = tenure;
             metrics.Taken();
             LaneLog.LaneTaken(logger, lane, epoch);
@@ -128,37 +120,26 @@ internal sealed class LaneBalancer(
         [
             .. _open
                 .Values.Concat(_leaving.Values)
-                .Where(x => !x.IsAbandoned && x.Lane.IsAlive)
+                .Where(x => x.Abandoned is null && x.Lane.IsAlive)
                 .Select(x => x.Lane.Number),
         ];
 
-    private bool IsHere(int lane) => _open.ContainsKey(lane) || _leaving.ContainsKey(lane);
-
-    private void Extend(Tenure tenure, long startedAt) =>
-        tenure.LeaseEnd?.Change(
-            TimeSpan.FromTicks(
-                Math.Max(0, ((options.LeaseLength * LeaseShareUsed) - clock.GetElapsedTime(startedAt)).Ticks)
-            ),
-            Timeout.InfiniteTimeSpan
-        );
-
     private void HandOver(int lane, string reason)
     {
-        if (!_open.Remove(lane, out var tenure))
-            return;
-        _leaving[lane] = tenure;
-        tenure.Left = HandOverAsync(tenure, reason);
+        _open.Remove(lane, out var tenure);
+        _leaving[lane] = tenure!;
+        tenure!.Left = HandOverAsync(tenure, reason);
     }
 
-    private async Task HandOverAsync(Tenure tenure, string reason)
+    private async Task HandOverAsync(LaneTenure tenure, string reason)
     {
         var lane = tenure.Lane.Number;
-        if (await tenure.Lane.LeaveAsync() && !tenure.IsAbandoned)
+        if (await tenure.Lane.LeaveAsync() && tenure.Abandoned is null)
         {
             try
             {
                 await leases
-                    .ReleaseAsync(lane, CancellationToken.None)
+                    .ReleaseAsync(lane, tenure.Epoch, CancellationToken.None)
                     .WaitAsync(options.LeaseLength, clock, CancellationToken.None);
             }
             catch (Exception e) when (e is not OutOfMemoryException)
@@ -170,8 +151,8 @@ internal sealed class LaneBalancer(
         LaneLog.LaneReleased(logger, lane, reason);
     }
 
-    /// <summary>Stops a lane without releasing its lease. Runs on a timer's thread, too.</summary>
-    private void Abandon(Tenure tenure, string reason)
+    // On a timer's thread, too.
+    private void Abandon(LaneTenure tenure, string reason)
     {
         if (tenure.TryAbandon())
             LaneLog.LaneReleased(logger, tenure.Lane.Number, reason);
@@ -180,44 +161,20 @@ internal sealed class LaneBalancer(
     /// <summary>Moves abandoned lanes to the leaving ones, and forgets those that are gone.</summary>
     private async Task ForgetLeftAsync()
     {
-        foreach (var (lane, tenure) in _open.Where(x => x.Value.IsAbandoned).ToArray())
+        foreach (var (lane, tenure) in _open.Where(x => x.Value.Abandoned is not null).ToArray())
         {
             _open.Remove(lane);
             _leaving[lane] = tenure;
-            tenure.Left = tenure.Abandoned;
+            tenure.Left = tenure.Abandoned!;
         }
 
         foreach (var (lane, tenure) in _leaving.Where(x => x.Value.Left.IsCompleted).ToArray())
         {
-            await tenure.Left; // It does not throw; if it did, the host should know.
+            await tenure.Left;
             _leaving.Remove(lane);
             metrics.Left();
-            if (tenure.LeaseEnd is not null)
-                await tenure.LeaseEnd.DisposeAsync();
+            await tenure.DisposeAsync();
         }
-    }
-
-    /// <summary>
-    /// A worker that cannot reach the broker takes no lanes: it would take its own lanes again and again, while others
-    /// could serve them.
-    /// </summary>
-    private void LookAtBroker(CancellationToken cancellation)
-    {
-        if (_open.Values.Any(x => x.Lane is { State: LaneState.Opening, IsAlive: false }) && _canReachBroker)
-        {
-            _canReachBroker = false;
-            LaneLog.BrokerUnreachable(logger);
-        }
-
-        if (_canReachBroker)
-            return;
-        if (_probe is { IsCompleted: true })
-        {
-            _canReachBroker = _probe is { IsCompletedSuccessfully: true, Result: true };
-            _probe = null;
-        }
-        else
-            _probe ??= links.CanConnectAsync(cancellation);
     }
 
     private async Task RenewLeavingAsync(CancellationToken cancellation)
@@ -225,13 +182,12 @@ internal sealed class LaneBalancer(
         var startedAt = clock.GetTimestamp();
         try
         {
-            var held = await leases
-                .RenewAsync(Alive(), cancellation)
-                .WaitAsync(options.LeaseLength, clock, cancellation);
+            var renewing = leases.RenewAsync(Alive(), cancellation);
+            var held = await renewing.WaitAsync(options.LeaseLength, clock, cancellation);
             foreach (var tenure in _leaving.Values.Where(x => !x.Left.IsCompleted))
             {
                 if (held.TryGetValue(tenure.Lane.Number, out var epoch) && epoch == tenure.Epoch)
-                    Extend(tenure, startedAt);
+                    tenure.Extend(options.LeaseLength, startedAt);
                 else
                     Abandon(tenure, "the lease was lost");
             }
@@ -239,53 +195,6 @@ internal sealed class LaneBalancer(
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             LaneLog.LeaseNotRenewed(logger, e.Message); // Tried again at the next turn.
-        }
-    }
-
-    /// <summary>A lane under one lease.</summary>
-    private sealed class Tenure(ILane lane, long epoch)
-    {
-        private readonly Lock _lock = new();
-        private Task? _abandoned;
-
-        public ILane Lane => lane;
-
-        public long Epoch => epoch;
-
-        /// <summary>Stops the lane when the lease ends, without asking the database.</summary>
-        public ITimer? LeaseEnd { get; set; }
-
-        /// <summary>Ends when the lane has been left.</summary>
-        public Task Left { get; set; } = Task.CompletedTask;
-
-        public bool IsAbandoned
-        {
-            get
-            {
-                lock (_lock)
-                    return _abandoned is not null;
-            }
-        }
-
-        public Task Abandoned
-        {
-            get
-            {
-                lock (_lock)
-                    return _abandoned ?? Task.CompletedTask;
-            }
-        }
-
-        /// <returns>False where it was done before.</returns>
-        public bool TryAbandon()
-        {
-            lock (_lock)
-            {
-                if (_abandoned is not null)
-                    return false;
-                _abandoned = lane.AbandonAsync();
-                return true;
-            }
         }
     }
 }

@@ -10,13 +10,13 @@ using RabbitMQ.Client;
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>
-/// A lane's dead letters, in the form that MassTransit gives to those of every other queue: the message as it came, with
-/// headers that say what failed. The publisher reads both alike.
+/// A lane's dead letters, in the form that MassTransit gives to those of every other queue: the message as it came,
+/// with headers that say what failed. The publisher reads both alike.
 /// </summary>
 /// <remarks>
 /// MassTransit 8.5: SendContextExtensions <c>SetExceptionHeaders</c>, RabbitMqMoveTransport <c>Move</c>, and
-/// DeadLetterTransportFilter. A crash after the publish and before the acknowledgement leads to a second dead letter with
-/// the same message id.
+/// DeadLetterTransportFilter. A crash after the publish and before the acknowledgement leads to a second dead letter
+/// with the same message id.
 /// </remarks>
 internal static class LaneDeadLetters
 {

@@ -46,7 +46,7 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         """;
 
     private const string ReleaseSql =
-        "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2";
+        "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2 and epoch = $3";
 
     // A worker that leaves in order has ended no command's suspicion by dying.
     private const string LeaveSql = """
@@ -118,10 +118,10 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         return await RenewAsync(connection, alive, cancellation);
     }
 
-    public async Task ReleaseAsync(int lane, CancellationToken cancellation)
+    public async Task ReleaseAsync(int lane, long epoch, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker.Id);
+        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker.Id, epoch);
     }
 
     public async Task LeaveAsync(CancellationToken cancellation)

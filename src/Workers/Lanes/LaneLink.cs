@@ -8,8 +8,8 @@ namespace Pipeline.Workers.Lanes;
 /// <summary>A link on RabbitMQ.Client.</summary>
 /// <remarks>
 /// The client tells the channels of a connection one after the other that it has ended, and waits for each channel's
-/// consumer (Connection.cs <c>OnShutdownAsync</c>, Channel.cs <c>OnChannelShutdownAsync</c>; read in 7.2.2). So a link has
-/// a connection of its own, and no callback here waits for anything.
+/// consumer (Connection.cs <c>OnShutdownAsync</c>, Channel.cs <c>OnChannelShutdownAsync</c>; read in 7.2.2). So a link
+/// has a connection of its own, and no callback here waits for anything.
 /// </remarks>
 internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
 {
@@ -21,7 +21,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
     private readonly IConnection _connection;
     private readonly IChannel _channel;
     private readonly LaneOptions _options;
-    private readonly Queue<(ulong Tag, int Bytes)> _held = new(); // Guarded by itself: the client adds, the lane removes.
+
+    // Locked by whoever uses it: the client adds, the lane removes.
+    private readonly Queue<(ulong Tag, int Bytes)> _held = new();
     private LinkLoss? _loss;
     private ulong _lastTag;
     private long _bytesHeld;
@@ -100,7 +102,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
         await EndAsync(_connection, _options.CloseLimit);
     }
 
-    /// <summary>Ends a connection with its socket. A client that does not return within the limit is left to itself.</summary>
+    /// <summary>
+    /// Ends a connection with its socket. A client that does not return within the limit is left to itself.
+    /// </summary>
     public static async Task EndAsync(IConnection connection, TimeSpan limit)
     {
         try
@@ -158,7 +162,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
     public Task HandleChannelShutdownAsync(object channel, ShutdownEventArgs reason) =>
         Lose(new LinkLoss(Describe(reason)));
 
-    /// <summary>Marks the link as lost; the first reason counts. Runs in the client's callbacks and so never waits.</summary>
+    /// <summary>
+    /// Marks the link as lost; the first reason counts. Runs in the client's callbacks and so never waits.
+    /// </summary>
     private Task Lose(LinkLoss loss)
     {
         if (Interlocked.CompareExchange(ref _loss, loss, comparand: null) is not null)
@@ -170,84 +176,4 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
     }
 
     private static string Describe(ShutdownEventArgs reason) => $"{reason.ReplyCode} {reason.ReplyText}";
-}
-
-/// <summary>Opens a connection for each link.</summary>
-internal sealed class LaneLinks(MessagingOptions messaging, LaneOptions options) : ILaneLinks
-{
-    // A peer that is gone without a word is noticed within two of these.
-    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(5);
-
-    public async Task<ILaneLink> OpenAsync(int lane, ushort prefetch, CancellationToken cancellation)
-    {
-        var connection = await ConnectAsync($"pipeline-workers lane {lane:D2}", cancellation);
-        try
-        {
-            var opening = LaneLink.OpenAsync(
-                connection,
-                Wire.WireNames.LaneQueue(lane),
-                prefetch,
-                options,
-                cancellation
-            );
-            return await opening.WaitAsync(options.OpenLimit, cancellation);
-        }
-        catch
-        {
-            await LaneLink.EndAsync(connection, options.CloseLimit);
-            throw;
-        }
-    }
-
-    public async Task<bool> CanConnectAsync(CancellationToken cancellation)
-    {
-        try
-        {
-            var connection = await ConnectAsync("pipeline-workers probe", cancellation);
-            await LaneLink.EndAsync(connection, options.CloseLimit);
-            return true;
-        }
-        catch (Exception e) when (e is not OutOfMemoryException && !cancellation.IsCancellationRequested)
-        {
-            return false;
-        }
-    }
-
-    private async Task<IConnection> ConnectAsync(string name, CancellationToken cancellation)
-    {
-        var factory = new ConnectionFactory
-        {
-            Uri = messaging.Broker,
-            ClientProvidedName = name,
-            // A recovered channel would begin its tags anew behind our back.
-            AutomaticRecoveryEnabled = false,
-            TopologyRecoveryEnabled = false,
-            RequestedHeartbeat = Heartbeat,
-            RequestedConnectionTimeout = options.OpenLimit,
-            ConsumerDispatchConcurrency = 1,
-        };
-        var connecting = factory.CreateConnectionAsync(cancellation);
-        try
-        {
-            return await connecting.WaitAsync(options.OpenLimit, cancellation);
-        }
-        catch when (!connecting.IsCompleted)
-        {
-            _ = EndLateAsync(connecting);
-            throw;
-        }
-    }
-
-    /// <summary>Ends a connection that comes after its caller has stopped waiting.</summary>
-    private async Task EndLateAsync(Task<IConnection> connecting)
-    {
-        try
-        {
-            await LaneLink.EndAsync(await connecting, options.CloseLimit);
-        }
-        catch (Exception e) when (e is not OutOfMemoryException)
-        {
-            // It failed in the end, and its caller was told so long ago.
-        }
-    }
 }

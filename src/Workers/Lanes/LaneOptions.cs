@@ -13,7 +13,9 @@ internal sealed class LaneOptions
     /// <summary>The prefetch of a lane whose messages at hand exceeded <see cref="BufferLimitBytes"/>.</summary>
     public const ushort LargeBodyPrefetch = 4;
 
-    /// <summary>How often the pause before a link is opened again doubles: 200 ms to 3.2 s, below <see cref="OpenLimit"/>.</summary>
+    /// <summary>
+    /// How often the pause before a link is opened again doubles: 200 ms to 3.2 s, below <see cref="OpenLimit"/>.
+    /// </summary>
     public const int ReopenDoublings = 4;
 
     /// <summary>The first pause before a lost link is opened again.</summary>
@@ -37,7 +39,8 @@ internal sealed class LaneOptions
     /// <value>Default 1 s; several renewals must fit into a lease.</value>
     public TimeSpan RenewEvery { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <value>Default 10 s: how long a lane that is handed over may take to finish the batch in work and to close.</value>
+    /// <value>Default 10 s: how long a lane that is handed over may take to finish the batch in work and to
+    /// close.</value>
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <value>
@@ -46,22 +49,25 @@ internal sealed class LaneOptions
     /// </value>
     public TimeSpan ProgressLimit { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <value>Default 5 s: how long a lane may be without a link to the broker before its lease is no longer renewed.</value>
+    /// <value>Default 5 s: how long a lane may be without a link to the broker before its lease is no longer
+    /// renewed.</value>
     public TimeSpan OpenLimit { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <value>
-    /// Default 5 s: how long the broker may take to confirm a close, and the socket to take an acknowledgement. A lease is
-    /// released only after a confirmed close.
+    /// Default 5 s: how long the broker may take to confirm a close, and the socket to take an acknowledgement. A lease
+    /// is released only after a confirmed close.
     /// </value>
     public TimeSpan CloseLimit { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <value>
-    /// Bytes of the bodies that a lane has at hand, default 64 MiB. A lane above it opens its link anew with a prefetch of
+    /// Bytes of the bodies that a lane has at hand, default 64 MiB. A lane above it opens its link anew with a prefetch
+    /// of
     /// <see cref="LargeBodyPrefetch"/>, until as many messages as a full prefetch holds are done.
     /// </value>
     public long BufferLimitBytes { get; init; } = 64 * 1024 * 1024;
 
-    /// <value>Bytes of one message's body; default 1 MiB, which holds 1,000 scenes with prompts of 1,000 characters.</value>
+    /// <value>Bytes of one message's body; default 1 MiB, which holds 1,000 scenes with prompts of 1,000
+    /// characters.</value>
     public int BodySizeLimitBytes { get; init; } = 1024 * 1024;
 
     /// <exception cref="InvalidOperationException">A value is out of its range; the process must not start.</exception>

@@ -12,8 +12,8 @@ internal sealed class LanePublisher(ConfirmedPublisher publisher, TimeProvider c
     private static readonly TimeSpan PauseBeforeRepeat = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Sends the messages in order, and again until the broker has confirmed all of them. The caller publishes one batch
-    /// after the other, so that a repetition is not overtaken by the next batch.
+    /// Sends the messages in order, and again until the broker has confirmed all of them. The caller publishes one
+    /// batch after the other, so that a repetition is not overtaken by the next batch.
     /// </summary>
     public async Task PublishAsync(int lane, IReadOnlyList<WireMessage> messages, CancellationToken given)
     {

@@ -4,12 +4,12 @@ using Pipeline.Workers.Persistence;
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>
-/// Knows a command that ends its worker, for instance by exhausting its memory: <c>pipeline.lane_suspects</c> holds a row
-/// for each worker that began such a command alone and has not come back from it.
+/// Knows a command that ends its worker, for instance by exhausting its memory: <c>pipeline.lane_suspects</c> holds a
+/// row for each worker that began such a command alone and has not come back from it.
 /// </summary>
 /// <remarks>
-/// Only the rows of workers that no longer live count. A worker that lost its lease, its connection or its turn while it
-/// applied the command lives on, and would otherwise convict an innocent command.
+/// Only the rows of workers that no longer live count. A worker that lost its lease, its connection or its turn while
+/// it applied the command lives on, and would otherwise convict an innocent command.
 /// </remarks>
 internal sealed class LaneSuspects(NpgsqlDataSource source, WorkerIdentity worker)
 {
@@ -51,7 +51,9 @@ internal sealed class LaneSuspects(NpgsqlDataSource source, WorkerIdentity worke
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    /// <summary>This worker has stopped the command without an outcome, but lives. Failing to say so is harmless.</summary>
+    /// <summary>
+    /// This worker has stopped the command without an outcome, but lives. Failing to say so is harmless.
+    /// </summary>
     public async Task TakeBackAsync(Guid commandId)
     {
         using var limit = new CancellationTokenSource(TakeBackLimit);

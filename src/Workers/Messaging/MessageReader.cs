@@ -8,7 +8,8 @@ namespace Pipeline.Workers.Messaging;
 
 /// <summary>A message that was read: which one it is, and a body that fits its schema.</summary>
 /// <param name="Contract">The message.</param>
-/// <param name="Body">A JSON object. A command has its id in it, also where the sender gave the id in the message alone.</param>
+/// <param name="Body">A JSON object. A command has its id in it, also where the sender gave the id in the message
+/// alone.</param>
 internal sealed record IncomingMessage(MessageContract Contract, JsonElement Body)
 {
     /// <summary>The message as its record.</summary>
@@ -29,13 +30,16 @@ internal static class MessageReader
     /// <summary>The media type of MassTransit's envelope.</summary>
     public const string EnvelopeMediaType = "application/vnd.masstransit+json";
 
-    /// <summary>Reads a message in the form that its content type names; an unknown or missing one counts as plain JSON.</summary>
+    /// <summary>
+    /// Reads a message in the form that its content type names; an unknown or missing one counts as plain JSON.
+    /// </summary>
     /// <param name="delivery">The message.</param>
     /// <param name="bodySizeLimitBytes">A larger body is not read.</param>
     /// <returns>Null for an envelope around something that is no message of the contracts.</returns>
     /// <exception cref="SchemaViolationException">A command breaks its schema.</exception>
     /// <exception cref="SerializationException">
-    /// The body is empty, too large or no JSON object; or the message is unknown, or came through the exchange of another.
+    /// The body is empty, too large or no JSON object; or the message is unknown, or came through the exchange of
+    /// another.
     /// </exception>
     public static IncomingMessage? Read(Delivery delivery, int bodySizeLimitBytes)
     {

@@ -30,7 +30,7 @@ public sealed class LaneLeasesTests : IAsyncLifetime
 
         (await second.BalanceAsync()).Held.ShouldBeEmpty();
         (await first.BalanceAsync()).HandOver.ShouldBe(4);
-        await first.Leases.ReleaseAsync(5, default);
+        await first.Leases.ReleaseAsync(5, epoch: 1, default);
         var (held, _) = await second.BalanceAsync();
 
         held.ShouldHaveSingleItem().ShouldBe(KeyValuePair.Create(5, 2L)); // The second epoch: a second holder.

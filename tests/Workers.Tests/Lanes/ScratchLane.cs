@@ -34,6 +34,11 @@ public sealed class ScratchLane : IAsyncLifetime
 
     internal StepHandler Handler { get; } = new();
 
+    /// <summary>A virtual host of the test class's own.</summary>
+    internal Uri Broker { get; private set; } = null!;
+
+    internal IConnection Connection => _connection;
+
     public async Task InitializeAsync()
     {
         await _database.InitializeAsync();
@@ -45,6 +50,7 @@ public sealed class ScratchLane : IAsyncLifetime
         await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_vhost}");
         const string All = """{"configure":".*","write":".*","read":".*"}""";
         await ManageAsync(HttpMethod.Put, $"/api/permissions/{_vhost}/{broker.UserName}", All);
+        Broker = broker.Uri;
         _publisher = new ConfirmedPublisher(broker.Uri, "lane tests");
         _connection = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
         await using var channel = await _connection.CreateChannelAsync();

@@ -175,7 +175,8 @@ internal sealed class LaneModel
         switch (_random.Next(6))
         {
             case 0 when _broker.Consumers.Count > 0:
-                _broker.End(_broker.Consumers[_random.Next(_broker.Consumers.Count)]); // The broker closes a connection.
+                // The broker closes a connection.
+                _broker.End(_broker.Consumers[_random.Next(_broker.Consumers.Count)]);
                 break;
             case 1 when _lease is not null:
                 _lease = null; // The lease ends, and its holder does not know it yet.

@@ -6,9 +6,9 @@ using RabbitMQ.Client;
 namespace Pipeline.Workers.Tests.Lanes.Model;
 
 /// <summary>
-/// A quorum queue with single active consumer, as rabbit_fifo.erl has it: unacknowledged messages of a channel that ends
-/// come back in their order before all others, and then the next consumer becomes the active one. A consumer that is
-/// cancelled stops being active at once, but keeps its messages until its channel ends.
+/// A quorum queue with single active consumer, as rabbit_fifo.erl has it: unacknowledged messages of a channel that
+/// ends come back in their order before all others, and then the next consumer becomes the active one. A consumer that
+/// is cancelled stops being active at once, but keeps its messages until its channel ends.
 /// </summary>
 internal sealed class ModelBroker(LaneModel model, int messages)
 {
