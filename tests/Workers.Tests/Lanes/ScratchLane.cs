@@ -1,11 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using System.Net.Http.Headers;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
@@ -24,7 +24,7 @@ public sealed class ScratchLane : IAsyncLifetime
 {
     public const int Lane = 3;
 
-    private readonly string _vhost = $"t{Guid.NewGuid():N}";
+    private readonly string _vhost = Scratch.NewName();
     private readonly ScratchDatabase _database = new();
     private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private IConnection _connection = null!;
@@ -47,9 +47,12 @@ public sealed class ScratchLane : IAsyncLifetime
         );
 
         var broker = new UriBuilder(ScratchDatabase.Required("ConnectionStrings__RabbitMq")) { Path = _vhost };
-        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_vhost}");
-        const string All = """{"configure":".*","write":".*","read":".*"}""";
-        await ManageAsync(HttpMethod.Put, $"/api/permissions/{_vhost}/{broker.UserName}", All);
+        using (var management = new BrokerManagement())
+        {
+            await management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_vhost}");
+            await management.GrantAsync(_vhost, broker.UserName, new BrokerUser(broker.UserName, ".*", ".*", ".*"));
+        }
+
         Broker = broker.Uri;
         _publisher = new ConfirmedPublisher(broker.Uri, "lane tests");
         _connection = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
@@ -64,7 +67,7 @@ public sealed class ScratchLane : IAsyncLifetime
         {
             await _publisher.DisposeAsync();
             await _connection.DisposeAsync();
-            await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_vhost}");
+            await Scratch.RemoveVirtualHostLaterAsync(_vhost);
         }
 
         await _database.DisposeAsync();
@@ -137,21 +140,6 @@ public sealed class ScratchLane : IAsyncLifetime
         )
             .Single()
             .TrimEnd();
-
-    private static async Task ManageAsync(HttpMethod method, string path, string body = "{}")
-    {
-        using var client = new HttpClient { BaseAddress = new Uri(ScratchDatabase.Required("Management__Url")) };
-        var login =
-            $"{ScratchDatabase.Required("Management__Username")}:{ScratchDatabase.Required("Management__Password")}";
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
-        request.Headers.Authorization = new AuthenticationHeaderValue(
-            "Basic",
-            Convert.ToBase64String(Encoding.UTF8.GetBytes(login))
-        );
-        request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await client.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
-    }
 }
 
 /// <summary>A command whose effect is its place in a table, so that the order of application can be read back.</summary>
