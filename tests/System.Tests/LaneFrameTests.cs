@@ -118,6 +118,40 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         _proxy.OfLane(3).ShouldContain(x => x.ConsumesSince() > dead.ConsumesSince());
     }
 
+    [Theory]
+    [InlineData("pipeline-workers announcements", "committed, and not published")]
+    [InlineData("pipeline-workers lane", "published, and not acknowledged")]
+    public async Task A_worker_paused_between_commit_and_acknowledgement_loses_and_doubles_nothing(
+        string connection,
+        string what
+    )
+    {
+        output.WriteLine(what);
+        await using var publisher = await PrepareAsync();
+        var paused = StartWorker("paused");
+        await UntilHeldAsync("paused", LaneMap.Lanes);
+        var publishing = publisher.PublishAsync(Part(0, 2));
+        await UntilAppliedAsync(CommandCount / 8);
+
+        // What the worker says from now on does not reach the broker, and then it says no more.
+        var held = _proxy.Connections.Where(x => x.EndedAt is null && x.Name?.StartsWith(connection) == true).ToArray();
+        held.ShouldNotBeEmpty();
+        Array.ForEach(held, x => x.Hold());
+        paused.Pause();
+        StartWorker("heir");
+        await publishing;
+        await UntilHeldAsync("heir", LaneMap.Lanes);
+        await UntilAppliedAsync(CommandCount / 2);
+
+        Array.ForEach(held, x => x.Release());
+        paused.Resume();
+        await publisher.PublishAsync(Part(1, 2));
+        await UntilAppliedAsync(CommandCount);
+
+        await ShouldBeInOrderAsync(publisher);
+        paused.HasExited.ShouldBeFalse();
+    }
+
     private async Task<FirePublisher> PrepareAsync()
     {
         var publisher = NewPublisher();
