@@ -100,7 +100,10 @@ public sealed class ServerStartTests(ITestOutputHelper output)
         var postgres = new NpgsqlConnectionStringBuilder(Scratch.Required("ConnectionStrings__Postgres")).Port;
         var run = await ForeignProgram.RunAsync(
             ["bash", "-c", Script + steps, "starts", Repository.Root, name],
-            new Dictionary<string, string>(StringComparer.Ordinal) { ["PIPELINE_PORT_BASE"] = $"{postgres - 10 + port}" },
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["PIPELINE_PORT_BASE"] = $"{postgres - 10 + port}",
+            },
             Limit
         );
         output.WriteLine(run.Output);

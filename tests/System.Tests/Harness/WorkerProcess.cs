@@ -82,10 +82,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
 
     private static Process Launch(string verb, IReadOnlyDictionary<string, string> settings, string name)
     {
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [Programs.Workers, verb]
-        )
+        var start = new ProcessStartInfo("dotnet", [Programs.Workers, verb])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
