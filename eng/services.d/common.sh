@@ -20,6 +20,7 @@ use_set() {
     run[2-9]) base=$((17000 + (${name#run} - 1) * 100)) ;;
     test) base=18000 ;;
     bench) base=19000 ;;
+    fire) base=20000 ;;
     *) base='' ;;
   esac
   base=${made:-${PIPELINE_PORT_BASE:-$base}} # Ceph's monitor map holds its port, so a set stays where it was made

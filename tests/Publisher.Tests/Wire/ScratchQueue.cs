@@ -19,14 +19,14 @@ internal sealed class ScratchQueue : IAsyncDisposable
 
     public string Name { get; }
 
-    public static async Task<ScratchQueue> DeclareAsync(bool bind = true)
+    public static async Task<ScratchQueue> DeclareAsync(bool bind = true, Dictionary<string, object?>? arguments = null)
     {
         var name = $"test-{Guid.NewGuid():N}";
         var factory = new ConnectionFactory { Uri = Servers.Broker, ClientProvidedName = name };
         var connection = await factory.CreateConnectionAsync();
         var channel = await connection.CreateChannelAsync();
         await channel.ExchangeDeclareAsync(name, ExchangeType.Fanout);
-        await channel.QueueDeclareAsync(name, durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueDeclareAsync(name, durable: true, exclusive: false, autoDelete: false, arguments);
         if (bind)
             await channel.QueueBindAsync(name, name, routingKey: "");
         return new ScratchQueue(connection, channel, name);
