@@ -40,8 +40,8 @@ internal static class DatabaseServer
                 await ExecuteAsync($"drop database if exists {database} with (force)");
                 return;
             }
-            // Another role's session is in it, which only a superuser may end: the server's own autovacuum, which leaves by
-            // itself, or the publisher's, which a pool of this process may keep.
+            // Another role's session is in it, which only a superuser may end: the server's own autovacuum, which
+            // leaves by itself, or the publisher's, which a pool of this process may keep.
             catch (PostgresException e)
                 when (e.SqlState == PostgresErrorCodes.InsufficientPrivilege && DateTimeOffset.UtcNow < deadline)
             {

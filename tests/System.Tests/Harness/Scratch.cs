@@ -12,8 +12,8 @@ namespace Pipeline.SystemTests.Harness;
 
 /// <summary>
 /// Names for what tests make on the shared servers, and its removal in the background, so that no test waits for it.
-/// A name holds the pid and the start time of the test process. The next process removes what a process that is gone has
-/// left behind.
+/// A name holds the pid and the start time of the test process. The next process removes what a process that is gone
+/// has left behind.
 /// </summary>
 internal static partial class Scratch
 {

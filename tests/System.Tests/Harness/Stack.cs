@@ -13,7 +13,7 @@ public class Stack : IAsyncLifetime
     private readonly List<WorkerProcess> _workers = [];
     private readonly List<string> _users = [];
     private readonly BrokerManagement _management = new();
-    private string _name = "";
+    private PreparedPipeline? _own;
 
     public Uri Broker { get; private set; } = null!;
 
@@ -28,12 +28,17 @@ public class Stack : IAsyncLifetime
             StringComparer.Ordinal
         )
         {
-            ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq")) { Path = _name }.Uri.ToString(),
-            ["ConnectionStrings__Status"] = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Status"))
+            ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq"))
             {
-                Database = _name,
-            }.ConnectionString,
+                Path = VirtualHost,
+            }.Uri.ToString(),
+            ["ConnectionStrings__Status"] = DatabaseServer.ConnectionString(
+                new NpgsqlConnectionStringBuilder(Settings["ConnectionStrings__Postgres"]).Database!,
+                "ConnectionStrings__Status"
+            ),
         };
+
+    private string VirtualHost => _own?.VirtualHost ?? throw new InvalidOperationException("Not initialised.");
 
     /// <summary>Extra settings of the workers, before the first one starts.</summary>
     protected virtual IEnumerable<(string Name, string Value)> WorkerSettings => [];
@@ -51,13 +56,13 @@ public class Stack : IAsyncLifetime
 
     public virtual async Task InitializeAsync()
     {
-        _name = IsCopied ? await PreparedPipelines.TakeAsync() : await PreparedPipelines.MakeEmptyAsync();
-        Broker = PreparedPipelines.BrokerOf(_name);
-        Database = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(_name, poolSize: 8));
+        _own = IsCopied ? await PreparedPipelines.TakeAsync() : await PreparedPipelines.MakeEmptyAsync();
+        Broker = PreparedPipelines.BrokerOf(VirtualHost);
+        Database = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(_own.Database, poolSize: 8));
         Settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["ConnectionStrings__RabbitMq"] = (await WorkersLoginAsync()).ToString(),
-            ["ConnectionStrings__Postgres"] = DatabaseServer.ConnectionString(_name),
+            ["ConnectionStrings__Postgres"] = DatabaseServer.ConnectionString(_own.Database),
         }
             .Concat(WorkerSettings.Select(x => KeyValuePair.Create(x.Name, x.Value)))
             .ToDictionary(StringComparer.Ordinal);
@@ -71,11 +76,11 @@ public class Stack : IAsyncLifetime
     {
         foreach (var worker in _workers)
             await worker.DisposeAsync();
-        if (Database is null)
+        if (_own is null)
             return; // It was never made, and the test has said why.
         await Database.DisposeAsync();
         _management.Dispose();
-        await Scratch.RemoveLaterAsync(_name, _users);
+        await PreparedPipelines.RemoveLaterAsync(_own, IsCopied, _users);
     }
 
     /// <param name="name">What the status views call it.</param>
@@ -93,7 +98,7 @@ public class Stack : IAsyncLifetime
     public ConfirmedPublisher NewPublisher() => new(Broker, "system tests");
 
     /// <inheritdoc cref="BrokerManagement.NamesAsync"/>
-    public Task<List<string>> NamesAsync(string kind) => _management.NamesAsync(_name, kind);
+    public Task<List<string>> NamesAsync(string kind) => _management.NamesAsync(VirtualHost, kind);
 
     /// <summary>A RabbitMQ user with the permissions of one that installations have, for this pipeline alone.</summary>
     /// <param name="role"><c>workers</c>, <c>publisher</c> or <c>client</c>.</param>
@@ -101,10 +106,10 @@ public class Stack : IAsyncLifetime
     /// <returns>The broker with that user's login.</returns>
     public async Task<Uri> CreateUserAsync(string role, string tags = "")
     {
-        var (user, password) = ($"{_name}-{role}-{_users.Count}", Guid.NewGuid().ToString("N"));
+        var (user, password) = ($"{VirtualHost}-{role}-{_users.Count}", Guid.NewGuid().ToString("N"));
         _users.Add(user);
         await _management.SendAsync(HttpMethod.Put, $"/api/users/{user}", new { password, tags });
-        await _management.GrantAsync(_name, user, BrokerUser.Of(role));
+        await _management.GrantAsync(VirtualHost, user, BrokerUser.Of(role));
         return new UriBuilder(Broker) { UserName = user, Password = password }.Uri;
     }
 
@@ -118,7 +123,7 @@ public class Stack : IAsyncLifetime
         await _management.SendAsync(HttpMethod.Put, "/api/users/guest", new { password = "guest", tags = "" });
         const string Answers = @"amq\.gen-.*";
         var may = new BrokerUser("guest", $"^{Answers}$", $"^({exchange}|{Answers})$", $"^{Answers}$");
-        await _management.GrantAsync(_name, "guest", may);
+        await _management.GrantAsync(VirtualHost, "guest", may);
         return new UriBuilder(Broker) { UserName = "", Password = "" }.Uri;
     }
 
@@ -126,7 +131,7 @@ public class Stack : IAsyncLifetime
     /// <returns>How many there were.</returns>
     public async Task<int> CloseConnectionsAsync()
     {
-        var json = await _management.GetAsync($"/api/vhosts/{_name}/connections");
+        var json = await _management.GetAsync($"/api/vhosts/{VirtualHost}/connections");
         using var connections = System.Text.Json.JsonDocument.Parse(json);
         var names = connections.RootElement.EnumerateArray().Select(x => x.GetProperty("name").GetString()!).ToArray();
         foreach (var name in names)
@@ -167,7 +172,7 @@ public class Stack : IAsyncLifetime
         {
             if (DateTimeOffset.UtcNow > deadline)
             {
-                var report = await StackReport.WriteAsync(_management, _name, Database);
+                var report = await StackReport.WriteAsync(_management, VirtualHost, Database);
                 throw new TimeoutException(
                     $"Not seen in time: {fact}\n{report}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
                 );

@@ -53,8 +53,7 @@ public sealed class ScratchDatabase : IAsyncLifetime
     }
 
     /// <summary>Another role's settings, in this database.</summary>
-    public string ConnectionString(string variable) =>
-        DatabaseServer.ConnectionString(_name, variable, poolSize: 8);
+    public string ConnectionString(string variable) => DatabaseServer.ConnectionString(_name, variable, poolSize: 8);
 
     internal PipelineDbContext NewContext() => NewContext(Source);
 
