@@ -7,36 +7,50 @@ namespace Pipeline.Wire;
 
 /// <summary>One channel with confirms on: sequence numbers start at 1 and count each publish.</summary>
 /// <remarks>
-/// RabbitMQ.Client 7.1.2 can wait for itself: a publish that waits for room in the socket's queue holds the lock that
-/// the end of its connection waits for, and only that end empties the queue (read in Channel.PublisherConfirms.cs;
-/// mended in later versions, issues 1930 and 1960). So each publish carries a token that the loss of the channel
-/// cancels, and nothing of the client is waited for without a limit.
+/// RabbitMQ.Client can wait for itself: a publish that waits for room in the socket's queue holds the lock that the end
+/// of its connection waits for, and only that end empties the queue. Read in 7.2.2: Channel.PublisherConfirms.cs and
+/// SocketFrameHandler.cs still do so; issues 1930 and 1960 are fixed on its main branch only. So each publish carries a
+/// token that the loss of the channel cancels, and nothing of the client is waited for without a limit.
 /// </remarks>
 internal sealed class ConfirmChannel : IAsyncDisposable
 {
+    private const string Closed = "closed";
+
     // A connection that is gone is not worth more: what is left of it is for the garbage collector.
     private static readonly TimeSpan GoodbyeLimit = TimeSpan.FromSeconds(5);
 
+    // How often the confirms are checked: a time-out is noticed up to so much later.
+    private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(1);
+
     private readonly IConnection _connection;
     private readonly IChannel _channel;
+    private readonly TimeProvider _clock;
+    private readonly ITimer _overdue;
     private readonly ConcurrentDictionary<ulong, Pending> _pending = new();
     private readonly CancellationTokenSource _lost = new();
     private ulong _next = 1;
     private ulong _settled;
 
-    private ConfirmChannel(IConnection connection, IChannel channel)
+    private ConfirmChannel(IConnection connection, IChannel channel, TimeProvider clock)
     {
         _connection = connection;
         _channel = channel;
+        _clock = clock;
         channel.BasicAcksAsync += (_, ack) => Settle(ack.DeliveryTag, ack.Multiple, refused: false);
         channel.BasicNacksAsync += (_, nack) => Settle(nack.DeliveryTag, nack.Multiple, refused: true);
         channel.BasicReturnAsync += (_, returned) => Return(returned);
-        channel.ChannelShutdownAsync += (_, reason) => Lose(reason);
+        channel.ChannelShutdownAsync += (_, reason) => LoseAsync(reason.ReplyText, reason);
+        _overdue = clock.CreateTimer(_ => LoseIfOverdue(), state: null, CheckEvery, CheckEvery);
     }
 
     public bool IsOpen => _channel.IsOpen && !_lost.IsCancellationRequested;
 
-    public static async Task<ConfirmChannel> OpenAsync(Uri broker, string clientName, CancellationToken cancellation)
+    public static async Task<ConfirmChannel> OpenAsync(
+        Uri broker,
+        string clientName,
+        TimeProvider clock,
+        CancellationToken cancellation
+    )
     {
         var factory = new ConnectionFactory
         {
@@ -57,7 +71,8 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             );
             return new ConfirmChannel(
                 connection,
-                await opening.WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation)
+                await opening.WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation),
+                clock
             );
         }
         catch
@@ -69,7 +84,7 @@ internal sealed class ConfirmChannel : IAsyncDisposable
 
     public async Task<Task> WriteAsync(WireMessage message, CancellationToken cancellation)
     {
-        var pending = new Pending(message);
+        var pending = new Pending(message, _clock.GetTimestamp());
         var sequence = _next++;
         _pending[sequence] = pending;
         try
@@ -95,24 +110,25 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             if (write.IsCompletedSuccessfully)
                 await write;
             else
-                await write.AsTask().WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation);
+                await write.AsTask().WaitAsync(ConfirmedPublisher.ConfirmTimeout, _clock, cancellation);
         }
         catch
         {
             _pending.TryRemove(sequence, out _);
             // Whether the broker counted this publish is unknown, so this channel's numbers are no longer ours.
-            await Lose(reason: null);
+            await LoseAsync(Closed);
             throw;
         }
 
         if (!IsOpen)
-            await Lose(_channel.CloseReason);
+            await LoseAsync(_channel.CloseReason?.ReplyText ?? Closed, _channel.CloseReason);
         return pending.Confirmed.Task;
     }
 
     public async ValueTask DisposeAsync()
     {
-        await Lose(reason: null);
+        await _overdue.DisposeAsync();
+        await LoseAsync(Closed);
         await GoodbyeAsync(_connection);
     }
 
@@ -165,9 +181,7 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             if (pending.Returned is { } why)
                 pending.Confirmed.TrySetException(new UnroutableMessageException(pending.Message, why));
             else if (refused)
-                pending.Confirmed.TrySetException(
-                    new PublishFailedException($"The broker refused {pending.MessageId}.")
-                );
+                pending.Confirmed.TrySetException(new QueueFullException(pending.Message));
             else
                 pending.Confirmed.TrySetResult();
         }
@@ -189,7 +203,17 @@ internal sealed class ConfirmChannel : IAsyncDisposable
         return Task.CompletedTask;
     }
 
-    private async Task Lose(ShutdownEventArgs? reason)
+    /// <summary>
+    /// Ends the channel when the broker has not confirmed a message in time: what was written behind that message must
+    /// not be taken for confirmed while it is missing.
+    /// </summary>
+    private void LoseIfOverdue()
+    {
+        if (_pending.Values.Any(x => _clock.GetElapsedTime(x.WrittenAt) >= ConfirmedPublisher.ConfirmTimeout))
+            _ = LoseAsync($"the broker did not confirm within {ConfirmedPublisher.ConfirmTimeout}");
+    }
+
+    private async Task LoseAsync(string why, ShutdownEventArgs? reason = null)
     {
         await _lost.CancelAsync();
         foreach (var sequence in _pending.Keys)
@@ -198,7 +222,7 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             {
                 pending.Confirmed.TrySetException(
                     new PublishFailedException(
-                        $"The channel was lost before {pending.MessageId} was confirmed: {reason?.ReplyText ?? "closed"}.",
+                        $"The channel was lost before {pending.MessageId} was confirmed: {why}.",
                         reason is null ? null : new OperationInterruptedException(reason)
                     )
                 );
@@ -206,13 +230,17 @@ internal sealed class ConfirmChannel : IAsyncDisposable
         }
     }
 
-    private sealed class Pending(WireMessage message)
+    /// <param name="message">As the caller gave it.</param>
+    /// <param name="writtenAt">The clock's timestamp.</param>
+    private sealed class Pending(WireMessage message, long writtenAt)
     {
         public WireMessage Message { get; } = message;
 
         /// <summary>As it stands in the properties; null for a message that was received without one.</summary>
         public string? MessageId { get; } =
             message.Properties is { } given ? given.MessageId : message.MessageId.ToString("D");
+
+        public long WrittenAt { get; } = writtenAt;
 
         public string? Returned { get; set; }
 

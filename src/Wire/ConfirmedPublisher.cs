@@ -8,13 +8,21 @@ namespace Pipeline.Wire;
 /// broker has confirmed it.
 /// </summary>
 /// <remarks>
-/// RabbitMQ.Client 7.1.2's own confirm tracking reorders unawaited publishes and is slow (275/s measured), so this
-/// class counts the sequence numbers itself. Safe for concurrent callers; the order is then that of entering
-/// <see cref="SendAsync"/>. After an error the next call opens a new connection: messages that were on their way may
-/// or may not have arrived, and are sent again under the same id.
+/// @TRACKING@
+/// Safe for concurrent callers; the order is then that of entering <see cref="SendAsync"/>. After a lost channel the
+/// next call opens a new connection: messages that were on their way may or may not have arrived, and are sent again
+/// under the same id.
 /// </remarks>
-public sealed class ConfirmedPublisher(Uri broker, string clientName, int window = ConfirmedPublisher.DefaultWindow)
-    : IAsyncDisposable
+/// <param name="broker">An amqp or amqps URI with credentials and virtual host.</param>
+/// <param name="clientName">How the broker's lists of connections call this one.</param>
+/// <param name="window">Unconfirmed messages at once.</param>
+/// <param name="clock">Measures <see cref="ConfirmTimeout"/>; the system's where it is not given.</param>
+public sealed class ConfirmedPublisher(
+    Uri broker,
+    string clientName,
+    int window = ConfirmedPublisher.DefaultWindow,
+    TimeProvider? clock = null
+) : IAsyncDisposable
 {
     /// <summary>Unconfirmed messages at once. More gains nothing on a loopback broker and costs memory.</summary>
     public const int DefaultWindow = 1024;
@@ -35,43 +43,37 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
         await await SendAsync(message, cancellation);
 
     /// <summary>Writes all messages in order and returns once the broker has confirmed every one.</summary>
-    /// <remarks>After an error send them all again, from the first: their order holds, and their ids make it harmless.</remarks>
+    /// <remarks>After an error send them all again, from the first: their ids make it harmless.</remarks>
+    /// <inheritdoc cref="SendAllAsync" path="/remarks"/>
     /// <inheritdoc cref="SendAsync" path="/exception"/>
     public async Task PublishAllAsync(IEnumerable<WireMessage> messages, CancellationToken cancellation) =>
         await Task.WhenAll(await SendAllAsync(messages, cancellation));
 
-    /// <summary>Writes messages in order, on one channel: when it is lost, nothing more of the run is written.</summary>
+    /// <summary>
+    /// Writes messages in order, as one run: when one is not confirmed, nothing more is written, and nothing behind it
+    /// counts as confirmed, although it may have arrived.
+    /// </summary>
     /// <remarks>
-    /// A run that went on over a new channel would bring its later messages to the queue before the lost ones are sent
-    /// again, and so out of order.
+    /// Sent again from the first unconfirmed one, a run keeps its order in the queue, by first occurrences: a lost
+    /// channel ends behind some message of the run, and a full queue refuses all that follow until a part of it was
+    /// consumed. What the caller cannot be protected from is a queue that refuses a message and takes one that was on
+    /// its way behind it. An unroutable message ends no run: nothing is queued that could be overtaken.
     /// </remarks>
-    /// <returns>A task for each message, in order; it ends when the broker has confirmed it.</returns>
+    /// <returns>A task for each message, in order; it ends when the broker has confirmed it and all before it.</returns>
     /// <exception cref="OperationCanceledException">Some may have been written.</exception>
     public async Task<IReadOnlyList<Task>> SendAllAsync(
         IEnumerable<WireMessage> messages,
         CancellationToken cancellation
     )
     {
+        var run = new PublishRun();
         var confirms = new List<Task>();
-        ConfirmChannel? channel = null;
-        PublishFailedException? lost = null;
         foreach (var message in messages)
         {
-            try
-            {
-                if (lost is null)
-                {
-                    (channel, var confirm) = await SendOnAsync(message, channel, cancellation);
-                    confirms.Add(confirm);
-                }
-            }
-            catch (PublishFailedException e)
-            {
-                lost = e;
-            }
-
-            if (lost is not null)
-                confirms.Add(Task.FromException(lost));
+            var confirm = run.Failure is { } failure
+                ? Task.FromException(PublishRun.NotSent(message, failure))
+                : await WriteOfRunAsync(message, run, cancellation);
+            confirms.Add(confirms.Count == 0 ? confirm : PublishRun.BehindAsync(confirms[^1], confirm));
         }
 
         return confirms;
@@ -79,17 +81,27 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
 
     /// <summary>Writes one message behind those sent before. The inner task ends when the broker has confirmed it.</summary>
     /// <exception cref="UnroutableMessageException">Mandatory, and no queue is bound for it. Nothing was queued.</exception>
+    /// <exception cref="QueueFullException">A queue refused it because it is full. Nothing was queued there.</exception>
     /// <exception cref="PublishFailedException">
-    /// The broker refused it, did not confirm in time or was lost. Send it again under the same id: that is safe.
+    /// The broker did not confirm in time or was lost. Send it again under the same id: that is safe.
     /// </exception>
-    public async Task<Task> SendAsync(WireMessage message, CancellationToken cancellation) =>
-        (await SendOnAsync(message, required: null, cancellation)).Confirmed;
+    public Task<Task> SendAsync(WireMessage message, CancellationToken cancellation) =>
+        WriteAsync(message, run: null, cancellation);
 
-    private async Task<(ConfirmChannel Channel, Task Confirmed)> SendOnAsync(
-        WireMessage message,
-        ConfirmChannel? required,
-        CancellationToken cancellation
-    )
+    private async Task<Task> WriteOfRunAsync(WireMessage message, PublishRun run, CancellationToken cancellation)
+    {
+        try
+        {
+            return await WriteAsync(message, run, cancellation);
+        }
+        catch (PublishFailedException e)
+        {
+            run.End(e);
+            return Task.FromException(e);
+        }
+    }
+
+    private async Task<Task> WriteAsync(WireMessage message, PublishRun? run, CancellationToken cancellation)
     {
         // The place in the order is taken first: callers that wait for the window one by one could overtake each other
         // when several of its slots come free at once.
@@ -100,13 +112,17 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
             var sent = false;
             try
             {
-                if (required is { IsOpen: false })
+                // Checked last of all: a confirm may have failed while this call waited.
+                if (run?.Failure is { } failure)
+                    throw PublishRun.NotSent(message, failure);
+                var channel = run?.Channel ?? await OpenChannelAsync(cancellation);
+                if (!channel.IsOpen)
                     throw new PublishFailedException($"The channel was lost before {message.MessageId} was sent.");
 
-                var channel = required ?? await OpenChannelAsync(cancellation);
+                run?.StayOn(channel);
                 var confirm = await channel.WriteAsync(message, cancellation);
                 sent = true;
-                return (channel, LeaveWindow(confirm));
+                return LeaveWindowAsync(confirm, run);
             }
             finally
             {
@@ -143,7 +159,7 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
         _channel = null;
         if (lost is not null)
             await lost.DisposeAsync();
-        _channel = await ConfirmChannel.OpenAsync(broker, clientName, cancellation);
+        _channel = await ConfirmChannel.OpenAsync(broker, clientName, clock ?? TimeProvider.System, cancellation);
         return _channel;
     }
 
@@ -156,15 +172,16 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
                 or ChannelClosedException
         || (error is OperationCanceledException && !caller.IsCancellationRequested);
 
-    private async Task LeaveWindow(Task confirm)
+    private async Task LeaveWindowAsync(Task confirm, PublishRun? run)
     {
         try
         {
-            await confirm.WaitAsync(ConfirmTimeout);
+            await confirm;
         }
-        catch (TimeoutException e)
+        catch (PublishFailedException e)
         {
-            throw new PublishFailedException($"The broker did not confirm within {ConfirmTimeout}.", e);
+            run?.End(e); // Before the next message of the run gets this one's place in the window.
+            throw;
         }
         finally
         {
@@ -172,10 +189,3 @@ public sealed class ConfirmedPublisher(Uri broker, string clientName, int window
         }
     }
 }
-
-/// <summary>A mandatory message reached no queue: nothing consumes its type, or the workers have never run here.</summary>
-public sealed class UnroutableMessageException(WireMessage message, string reason)
-    : Exception($"No queue is bound to exchange '{message.Exchange}' for {message.MessageId} ({reason}).");
-
-/// <summary>A message was not confirmed. It may have arrived: send it again under the same id.</summary>
-public sealed class PublishFailedException(string message, Exception? inner = null) : Exception(message, inner);

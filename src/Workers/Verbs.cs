@@ -33,6 +33,7 @@ internal static class Verbs
                 async token =>
                 {
                     await RequireCurrentSchemaAsync(host.Services, token);
+                    await TopologyUpgrade.RequireKnownLanesAsync(host.Services, token);
                     await LanesRoom.PrepareAsync(host.Services, token);
                 },
                 cancellation
@@ -52,14 +53,21 @@ internal static class Verbs
 
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken cancellation)
     {
+        // What may be refused comes first, so that a refusal leaves everything as it was.
+        await TopologyUpgrade.RequireKnownLanesAsync(services, cancellation);
+        await TopologyUpgrade.CheckAsync(services, cancellation);
+
         await using var db = await Context(services).CreateDbContextAsync(cancellation);
         var pending = (await db.Database.GetPendingMigrationsAsync(cancellation)).ToArray();
         await PersistenceRoom.MigrateAsync(db, cancellation);
         await services.GetRequiredService<IImageStore>().EnsureBucketAsync(cancellation);
+        var queues = await TopologyUpgrade.ApplyAsync(services, cancellation);
         await LanesRoom.PrepareAsync(services, cancellation);
         await Console.Out.WriteLineAsync(
             pending.Length == 0 ? "The schema is up to date." : $"Applied {string.Join(", ", pending)}."
         );
+        if (queues.Count > 0)
+            await Console.Out.WriteLineAsync($"Declared anew: {string.Join(", ", queues)}.");
     }
 
     /// <summary>Does the steps of a start again while a server is away; all of them may be done twice.</summary>

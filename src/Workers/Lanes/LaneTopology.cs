@@ -1,4 +1,3 @@
-using MassTransit;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
@@ -11,18 +10,13 @@ namespace Pipeline.Workers.Lanes;
 /// </summary>
 internal static class LaneTopology
 {
-    // The broker's backstop. A message that kills its worker is found long before, by LaneApplier, and gets a receipt.
-    private const int DeliveryLimit = 100;
+    // The broker's last resort. A message that kills its worker is found long before, by LaneApplier, and gets a
+    // receipt. Each time a lane's channel closes, every message on its way counts as delivered once more; a limit that a
+    // lane which breaks repeatedly could reach would dead-letter the neighbours of the message that breaks it.
+    private const int DeliveryLimit = 1000;
 
     // One point on the hash ring a lane: the exchange's binding key is the queue's weight.
     private const string Weight = "1";
-
-    /// <summary>How MassTransit declares a lane's queue; the same as <see cref="DeclareAsync"/> does.</summary>
-    public static void Configure(IRabbitMqReceiveEndpointConfigurator queue)
-    {
-        foreach (var (name, value) in Arguments(queue.InputAddress.Segments[^1]))
-            queue.SetQueueArgument(name, value);
-    }
 
     /// <summary>Declares everything that a publisher needs; declaring it again changes nothing.</summary>
     /// <remarks>
@@ -64,6 +58,36 @@ internal static class LaneTopology
                 cancellationToken: cancellation
             );
         }
+    }
+
+    /// <summary>The lanes, which an upgrade declares anew together.</summary>
+    /// <remarks>
+    /// The order of binding decides which project has which lane, so that one lane that is bound anew may move projects
+    /// between all of them: every lane must be empty.
+    /// </remarks>
+    public static QueueGroup GroupOf(int lanes, IEnumerable<Type> commands)
+    {
+        string[] names = [.. Enumerable.Range(0, lanes).Select(WireNames.LaneQueue)];
+        return new QueueGroup(names, [.. names.SelectMany(x => QueueTopology.WithDeadLetters(x, Arguments(x)))])
+        {
+            Exchange = WireNames.LanesExchange,
+            Sources = [.. commands.Select(WireNames.ExchangeOf)],
+        };
+    }
+
+    /// <summary>Refuses to go on where there are more lanes than this worker knows.</summary>
+    /// <remarks>
+    /// The exchange would hash projects into a queue that nobody reads. The number of lanes in the database does not
+    /// show it: its rows may have been deleted, and the queues not.
+    /// </remarks>
+    /// <exception cref="InvalidOperationException">Says which queue is there, and what to do.</exception>
+    public static async Task RequireNoMoreAsync(IConnection connection, int lanes, CancellationToken cancellation)
+    {
+        var queue = WireNames.LaneQueue(lanes);
+        if (await QueueState.ReadAsync(connection, queue, cancellation) is not null)
+            throw new InvalidOperationException(
+                $"Queue '{queue}' exists although Lanes__Count is {lanes}: its projects' commands would be read by nobody. Set the count with which the lanes were made, or delete the queues that are too many (docs/operations.md, 'Changing the lane count')."
+            );
     }
 
     private static Dictionary<string, object?> Arguments(string queue) =>

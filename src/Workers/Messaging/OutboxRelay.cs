@@ -9,6 +9,8 @@ namespace Pipeline.Workers.Messaging;
 /// </summary>
 /// <remarks>
 /// A crash between confirm and delete sends a message twice, under the same message id: receipts and sagas know it.
+/// A message that the broker does not confirm, such as one for a full queue, is tried again until it is, and everything
+/// behind it waits: the order of the outbox is worth more than its speed.
 /// The leader is who holds the advisory lock; it ends with the connection, so a dead leader is replaced at once.
 /// Polling, because a <c>NOTIFY</c> in each transaction would serialise their commits (measured: half the rate).
 /// </remarks>
@@ -43,7 +45,7 @@ internal sealed partial class OutboxRelay(
 
     private long _measuredAt;
 
-    /// <summary>What came of a batch: there may be more, or there was no more, or the broker was lost.</summary>
+    /// <summary>The result of a batch: there may be more, or there is no more, or the broker did not confirm all of it.</summary>
     private enum Batch
     {
         Full,
@@ -124,7 +126,7 @@ internal sealed partial class OutboxRelay(
             stopping
         );
         var done = new List<long>();
-        var isLost = false;
+        PublishFailedException? lost = null;
         foreach (var (id, confirmed) in rows.Select((x, i) => (x.Id, confirms[i])))
         {
             try
@@ -134,9 +136,8 @@ internal sealed partial class OutboxRelay(
             }
             catch (PublishFailedException e)
             {
-                // The run stopped here, and goes on here with the next round: what follows must not overtake it.
-                isLost = true;
-                RelayInterrupted(e.Message);
+                // The run ends here, and the next round begins here: what follows must not overtake it.
+                lost ??= e;
             }
             catch (UnroutableMessageException e)
             {
@@ -150,9 +151,10 @@ internal sealed partial class OutboxRelay(
         delete.Parameters.AddWithValue(done.ToArray());
         await delete.ExecuteNonQueryAsync(stopping);
         metrics.Relayed(done.Count);
-        return isLost ? Batch.Lost
-            : rows.Count == BatchLimit ? Batch.Full
-            : Batch.Last;
+        if (lost is null)
+            return rows.Count == BatchLimit ? Batch.Full : Batch.Last;
+        RelayInterrupted(lost.Message);
+        return Batch.Lost;
     }
 
     private async Task MeasureAsync(NpgsqlConnection connection, CancellationToken stopping)

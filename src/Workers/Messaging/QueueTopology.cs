@@ -1,6 +1,7 @@
 using MassTransit;
 using Pipeline.Wire;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace Pipeline.Workers.Messaging;
 
@@ -17,6 +18,12 @@ internal sealed record ForeignQueue(string Name, Type Message);
 /// <summary>How queues are made, so that MassTransit's declarations and these are the same.</summary>
 internal static class QueueTopology
 {
+    /// <summary>
+    /// Bytes of bodies that a queue may hold: 1 GiB, about a million commands. The broker refuses what is published
+    /// beyond, so that a stopped or slow consumer does not fill the disk. A policy on the broker may set less.
+    /// </summary>
+    public const long SizeLimitBytes = 1L << 30;
+
     // A message whose worker dies this often is no bad luck; the broker moves it to the dead letters.
     private const int WorkQueueDeliveryLimit = 20;
 
@@ -25,7 +32,17 @@ internal static class QueueTopology
     // exchange is dropped. This one is never reached.
     private const int DeadLetterDeliveryLimit = 1_000_000_000;
 
-    /// <summary>Arguments of a quorum queue whose hopeless messages go to its <c>_error</c> queue.</summary>
+    private static readonly Dictionary<string, object?> DeadLetterArguments = new(StringComparer.Ordinal)
+    {
+        ["x-queue-type"] = "quorum",
+        ["x-delivery-limit"] = DeadLetterDeliveryLimit,
+    };
+
+    /// <summary>Arguments of a quorum queue whose undeliverable messages go to its <c>_error</c> queue.</summary>
+    /// <remarks>
+    /// At-least-once: the queue keeps a message until its <c>_error</c> queue has confirmed it. The broker demands
+    /// <c>reject-publish</c> for that, and would silently lose dead letters with any other overflow.
+    /// </remarks>
     /// <param name="queue">Its name.</param>
     /// <param name="deliveryLimit">Deliveries without an answer.</param>
     public static Dictionary<string, object?> Arguments(string queue, int deliveryLimit = WorkQueueDeliveryLimit) =>
@@ -34,20 +51,34 @@ internal static class QueueTopology
             ["x-queue-type"] = "quorum",
             ["x-delivery-limit"] = deliveryLimit,
             ["x-dead-letter-exchange"] = WireNames.ErrorQueue(queue),
+            ["x-dead-letter-strategy"] = "at-least-once",
+            ["x-overflow"] = "reject-publish",
+            ["x-max-length-bytes"] = SizeLimitBytes,
         };
+
+    /// <summary>A queue with its dead-letter queues, each with its arguments, in the order of declaration.</summary>
+    public static IEnumerable<DeclaredQueue> WithDeadLetters(string queue, Dictionary<string, object?> arguments) =>
+        WireNames
+            .DeadLetterQueues(queue)
+            .Select(x => new DeclaredQueue(x, DeadLetterArguments))
+            .Append(new DeclaredQueue(queue, arguments));
+
+    /// <summary>A work queue with its dead-letter queues, which an upgrade declares anew without regard to others.</summary>
+    public static QueueGroup GroupOf(WorkQueue queue) =>
+        new([queue.Name], [.. WithDeadLetters(queue.Name, Arguments(queue.Name))]);
 
     /// <summary>What a dead-letter queue must not inherit from its queue.</summary>
     /// <remarks>A single active consumer forbids <c>basic.get</c> (405), and dead letters have no dead letters.</remarks>
     public static void ConfigureDeadLetters(IRabbitMqQueueConfigurator queue)
     {
-        queue.SetQueueArgument("x-single-active-consumer", value: null);
-        queue.SetQueueArgument("x-delivery-limit", DeadLetterDeliveryLimit);
-        queue.SetQueueArgument("x-dead-letter-exchange", value: null);
+        foreach (var argument in Arguments("").Keys.Append("x-single-active-consumer"))
+            queue.SetQueueArgument(argument, DeadLetterArguments.GetValueOrDefault(argument));
     }
 
     /// <summary>
     /// Declares a queue with its dead-letter queues, so that they are there before the first message needs them.
     /// </summary>
+    /// <exception cref="QueueOutdatedException">An earlier version has declared one of them otherwise.</exception>
     public static async Task DeclareAsync(
         IChannel channel,
         string queue,
@@ -55,14 +86,8 @@ internal static class QueueTopology
         CancellationToken cancellation
     )
     {
-        var deadLetters = new Dictionary<string, object?>(StringComparer.Ordinal)
-        {
-            ["x-queue-type"] = "quorum",
-            ["x-delivery-limit"] = DeadLetterDeliveryLimit,
-        };
-        foreach (var name in WireNames.DeadLetterQueues(queue))
-            await DeclareOneAsync(channel, name, deadLetters, cancellation);
-        await DeclareOneAsync(channel, queue, arguments, cancellation);
+        foreach (var one in WithDeadLetters(queue, arguments))
+            await DeclareOneAsync(channel, one, cancellation);
     }
 
     /// <summary>Declares a slice's queue and binds what it listens to.</summary>
@@ -81,22 +106,40 @@ internal static class QueueTopology
         }
     }
 
-    private static async Task DeclareOneAsync(
-        IChannel channel,
-        string queue,
-        Dictionary<string, object?> arguments,
-        CancellationToken cancellation
-    )
+    private static async Task DeclareOneAsync(IChannel channel, DeclaredQueue queue, CancellationToken cancellation)
     {
-        await channel.ExchangeDeclareAsync(queue, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
-        await channel.QueueDeclareAsync(
-            queue,
+        var name = queue.Name;
+        await channel.ExchangeDeclareAsync(name, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
+        try
+        {
+            await queue.DeclareAsync(channel, cancellation);
+        }
+        catch (OperationInterruptedException e) when (e.ShutdownReason?.ReplyCode == Constants.PreconditionFailed)
+        {
+            throw new QueueOutdatedException(name);
+        }
+
+        await channel.QueueBindAsync(name, name, routingKey: "", cancellationToken: cancellation);
+    }
+}
+
+/// <summary>A queue as this version declares it: durable, shared, and with these arguments.</summary>
+internal sealed record DeclaredQueue(string Name, IDictionary<string, object?> Arguments)
+{
+    /// <summary>Makes the queue; one that is there with the same arguments stays as it is.</summary>
+    public Task<QueueDeclareOk> DeclareAsync(IChannel channel, CancellationToken cancellation) =>
+        channel.QueueDeclareAsync(
+            Name,
             durable: true,
             exclusive: false,
             autoDelete: false,
-            arguments,
+            Arguments,
             cancellationToken: cancellation
         );
-        await channel.QueueBindAsync(queue, queue, routingKey: "", cancellationToken: cancellation);
-    }
 }
+
+/// <summary>A queue has other arguments than this version declares, which only declaring it anew can change.</summary>
+internal sealed class QueueOutdatedException(string queue)
+    : InvalidOperationException(
+        $"Queue '{queue}' was declared by another version, with other arguments. Stop all workers and run 'migrate' (docs/operations.md, 'Upgrade')."
+    );

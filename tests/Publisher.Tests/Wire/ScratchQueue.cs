@@ -19,14 +19,14 @@ internal sealed class ScratchQueue : IAsyncDisposable
 
     public string Name { get; }
 
-    public static async Task<ScratchQueue> DeclareAsync(bool bind = true)
+    public static async Task<ScratchQueue> DeclareAsync(bool bind = true, Dictionary<string, object?>? arguments = null)
     {
         var name = $"test-{Guid.NewGuid():N}";
         var factory = new ConnectionFactory { Uri = Servers.Broker, ClientProvidedName = name };
         var connection = await factory.CreateConnectionAsync();
         var channel = await connection.CreateChannelAsync();
         await channel.ExchangeDeclareAsync(name, ExchangeType.Fanout);
-        await channel.QueueDeclareAsync(name, durable: true, exclusive: false, autoDelete: false);
+        await channel.QueueDeclareAsync(name, durable: true, exclusive: false, autoDelete: false, arguments);
         if (bind)
             await channel.QueueBindAsync(name, name, routingKey: "");
         return new ScratchQueue(connection, channel, name);
@@ -37,13 +37,12 @@ internal sealed class ScratchQueue : IAsyncDisposable
     public WireMessage[] Messages(int count) => [.. Enumerable.Range(0, count).Select(_ => Message(Guid.NewGuid()))];
 
     /// <summary>The ids of all messages in the queue, in its order.</summary>
-    public async Task<List<Guid>> ReadAllAsync()
-    {
-        var ids = new List<Guid>();
-        while (await _channel.BasicGetAsync(Name, autoAck: true) is { } got)
-            ids.Add(Guid.Parse(got.BasicProperties.MessageId ?? ""));
-        return ids;
-    }
+    public async Task<List<Guid>> ReadAllAsync() =>
+        [
+            .. (await QueueDrain.DrainAsync(_connection, Name)).Select(x =>
+                Guid.Parse(x.BasicProperties.MessageId ?? "")
+            ),
+        ];
 
     public async ValueTask DisposeAsync()
     {

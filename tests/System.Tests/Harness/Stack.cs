@@ -10,10 +10,10 @@ namespace Pipeline.SystemTests.Harness;
 /// </summary>
 public class Stack : IAsyncLifetime
 {
-    private readonly string _name = $"t{Guid.NewGuid():N}";
     private readonly List<WorkerProcess> _workers = [];
     private readonly List<string> _users = [];
     private readonly BrokerManagement _management = new();
+    private string _name = "";
 
     public Uri Broker { get; private set; } = null!;
 
@@ -41,36 +41,30 @@ public class Stack : IAsyncLifetime
     /// <summary>The broker with the workers' login; one that may do anything, unless a test is about logins.</summary>
     protected virtual Task<Uri> WorkersLoginAsync() => Task.FromResult(Broker);
 
-    public static string Required(string variable) =>
-        Environment.GetEnvironmentVariable(variable)
-        ?? throw new InvalidOperationException(
-            $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\"."
-        );
+    /// <summary>
+    /// False for a test that is about making the schema and the topology: its pipeline is made by <c>migrate</c>, with
+    /// the settings and the login of its workers. Others get a copy of what <c>migrate</c> has made.
+    /// </summary>
+    protected virtual bool IsCopied => true;
+
+    public static string Required(string variable) => Scratch.Required(variable);
 
     public virtual async Task InitializeAsync()
     {
-        var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
-        Broker = broker.Uri;
-        await _management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
-        var publisher = new Uri(Required("Publisher__RabbitMq")).UserInfo.Split(':')[0];
-        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
-            await _management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
-        await _management.GrantAsync(_name, publisher, BrokerUser.Of("publisher"));
-
-        var server = Required("ConnectionStrings__Postgres");
-        await DatabaseServer.CreateAsync(_name);
-        var connection = new NpgsqlConnectionStringBuilder(server) { Database = _name, MaxPoolSize = 8 };
-        Database = NpgsqlDataSource.Create(connection.ConnectionString);
-
-        connection.Remove("Maximum Pool Size");
+        _name = IsCopied ? await PreparedPipelines.TakeAsync() : await PreparedPipelines.MakeEmptyAsync();
+        Broker = PreparedPipelines.BrokerOf(_name);
+        Database = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(_name, poolSize: 8));
         Settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["ConnectionStrings__RabbitMq"] = (await WorkersLoginAsync()).ToString(),
-            ["ConnectionStrings__Postgres"] = connection.ConnectionString,
+            ["ConnectionStrings__Postgres"] = DatabaseServer.ConnectionString(_name),
         }
             .Concat(WorkerSettings.Select(x => KeyValuePair.Create(x.Name, x.Value)))
             .ToDictionary(StringComparer.Ordinal);
-        await WorkerProcess.MigrateAsync(Settings);
+        if (!IsCopied)
+            await WorkerProcess.MigrateAsync(Settings);
+        else if (Settings.TryGetValue("Storage__Bucket", out var bucket))
+            await ScratchBucket.MakeAsync(bucket);
     }
 
     public virtual async Task DisposeAsync()
@@ -79,13 +73,9 @@ public class Stack : IAsyncLifetime
             await worker.DisposeAsync();
         if (Database is null)
             return; // It was never made, and the test has said why.
-        foreach (var user in _users)
-            await _management.SendAsync(HttpMethod.Delete, $"/api/users/{user}");
         await Database.DisposeAsync();
-        NpgsqlConnection.ClearAllPools();
-        await _management.SendAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        await DatabaseServer.DropAsync(_name);
         _management.Dispose();
+        await Scratch.RemoveLaterAsync(_name, _users);
     }
 
     /// <param name="name">What the status views call it.</param>
@@ -215,4 +205,10 @@ public class Stack : IAsyncLifetime
         await using var channel = await connection.CreateChannelAsync();
         return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
     }
+}
+
+/// <summary>A pipeline that is made as an operator makes one.</summary>
+public sealed class MigratedStack : Stack
+{
+    protected override bool IsCopied => false;
 }

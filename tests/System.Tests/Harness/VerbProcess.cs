@@ -48,7 +48,7 @@ public sealed class VerbProcess : IAsyncDisposable
     {
         var start = new ProcessStartInfo(
             "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll"), .. args]
+            [Programs.Publisher, .. args]
         )
         {
             UseShellExecute = false,

@@ -84,7 +84,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     {
         var start = new ProcessStartInfo(
             "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Workers.dll"), verb]
+            [Programs.Workers, verb]
         )
         {
             UseShellExecute = false,
