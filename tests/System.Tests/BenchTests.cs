@@ -11,6 +11,7 @@ namespace Pipeline.SystemTests;
 /// <c>eng/bench</c> as a person runs it, with so few commands that its figures say nothing. Its servers are its own, and so
 /// is what it leaves there for the next run.
 /// </summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class BenchTests(ITestOutputHelper output)
 {
     private const int Commands = 500;

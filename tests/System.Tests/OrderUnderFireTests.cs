@@ -9,6 +9,7 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>Order and exactly-once effect while workers die, pause, and lose their connections. The database is the judge.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
 {
     private const int Projects = 100;

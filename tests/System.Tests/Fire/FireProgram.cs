@@ -56,7 +56,7 @@ internal static class FireProgram
 
     private static async Task<FireResult> RunOnceAsync(FirePlan plan, CancellationToken cancellation)
     {
-        var stack = new Stack();
+        var stack = new MigratedStack();
         try
         {
             await stack.InitializeAsync();

@@ -20,10 +20,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly FireScript _script = plan.Write();
-    private readonly List<DateTime> _kills = [];
-    private readonly List<DateTime> _pauses = [];
-    private readonly List<WorkerProcess> _victims = [];
-    private WorkerProcess _steady = null!;
+    private FireWorkers _workers = null!;
     private Task _publishing = Task.CompletedTask;
 
     public async Task<FireResult> RunAsync()
@@ -33,6 +30,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
         await stack.PlantObjectsAsync([.. _script.Commands.Select(x => x.ObjectKey)]);
         await stack.KeepCommitTimesAsync();
 
+        _workers = new FireWorkers(stack, Say);
         using var busy = BusyProcesses.Start(plan.BusyPerCore);
         await using var publisher = new FirePublisher(stack.NewPublisher(), Say);
         var isFinished = false;
@@ -41,7 +39,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
             await WorkAsync(publisher);
             isFinished = true;
         }
-        catch (TimeoutException e)
+        catch (Exception e) when (e is TimeoutException or InvalidOperationException)
         {
             Say($"given up: {e.Message}");
         }
@@ -53,15 +51,14 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
 
     private async Task WorkAsync(FirePublisher publisher)
     {
-        _steady = stack.StartWorker("steady");
-        StartVictim();
+        _workers.Start();
         await UntilAppliedAsync(0);
 
         var share = plan.Commands / (_script.Acts.Length + 1);
         for (var i = 0; i < _script.Acts.Length; i++)
         {
             var (act, portion) = (_script.Acts[i], new ArraySegment<SaveImage>(_script.Commands, i * share, share));
-            await UntilAsync("both workers hold lanes", BothHoldLanesAsync);
+            await UntilAsync("both workers hold lanes", _workers.HoldLanesAsync);
             // What a paused worker has at hand is behind the times when it wakes up; so is what is sent meanwhile.
             var early = act.Strikes.Contains(Strike.Pause) ? portion[..(share / 2)] : portion;
             _publishing = publisher.PublishAsync(early);
@@ -70,7 +67,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
                 await StrikeAsync(strike);
             await _publishing;
             _publishing = publisher.PublishAsync(portion[early.Count..]);
-            _steady.Resume(); // Does nothing to one that runs.
+            _workers.Resume();
             await _publishing;
         }
 
@@ -84,14 +81,11 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
 
     private async Task StrikeAsync(Strike strike)
     {
-        var applied = await AppliedAsync();
+        Say($"{strike} at {await AppliedAsync()} applied");
         switch (strike)
         {
             case Strike.Kill:
-                _kills.Add(DateTime.UtcNow);
-                await _victims[^1].KillAsync();
-                Say($"killed victim-{_victims.Count - 1} at {applied} applied");
-                StartVictim();
+                await _workers.KillAsync();
                 break;
             case Strike.CloseConnections:
                 var closed = 0;
@@ -99,15 +93,14 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
                     "connections to close",
                     async () => (closed = await stack.CloseConnectionsAsync()) > 0
                 );
-                Say($"the broker closed {closed} connections at {applied} applied");
+                Say($"the broker closed {closed} connections");
                 break;
             case Strike.EndSessions:
-                Say($"{await EndDatabaseSessionsAsync()} database sessions ended at {applied} applied");
+                Say($"{await EndDatabaseSessionsAsync()} database sessions ended");
                 break;
             case Strike.Pause:
-                _pauses.Add(DateTime.UtcNow);
-                _steady.Pause();
-                Say($"paused steady for {_script.Pause.TotalSeconds} s at {applied} applied");
+                _workers.Pause();
+                Say($"paused steady for {_script.Pause.TotalSeconds} s");
                 var paused = Stopwatch.StartNew();
                 await UntilAsync("the pause's end", () => Task.FromResult(paused.Elapsed > _script.Pause));
                 Say($"steady wakes up at {await AppliedAsync()} applied");
@@ -141,26 +134,15 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
             Inversions = checks.Inversions,
             Standstills = gaps.Count(x => x.Length > FireResult.StandstillLimit),
             Unfinished = isFinished ? 0 : 1,
-            Exits = (_steady.HasExited ? 1 : 0) + (_victims[^1].HasExited ? 1 : 0),
+            Exits = _workers.Exits,
             DeadLetters = deadLetters,
             LongestGap = Longest(gaps),
-            LongestGapAfterKill = Longest(gaps.Where(x => _kills.Exists(x.Holds))),
-            LongestGapAfterPause = Longest(gaps.Where(x => _pauses.Exists(x.Holds))),
+            LongestGapAfterKill = Longest(gaps.Where(x => _workers.Kills.Any(x.Holds))),
+            LongestGapAfterPause = Longest(gaps.Where(x => _workers.Pauses.Any(x.Holds))),
         };
     }
 
     private static TimeSpan Longest(IEnumerable<Gap> gaps) => gaps.Select(x => x.Length).DefaultIfEmpty().Max();
-
-    private void StartVictim() => _victims.Add(stack.StartWorker($"victim-{_victims.Count}"));
-
-    private async Task<bool> BothHoldLanesAsync() =>
-        await stack.ScalarAsync<long>(
-            """
-            select count(*) from (
-                select worker from status.lanes where held and worker in ('steady', $1) group by worker having count(*) >= 3) x
-            """,
-            $"victim-{_victims.Count - 1}"
-        ) == 2;
 
     /// <summary>What a failover of the database does to its clients.</summary>
     private Task<long> EndDatabaseSessionsAsync() =>
@@ -180,6 +162,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
             () =>
             {
                 cancellation.ThrowIfCancellationRequested();
+                _workers.Supervise();
                 return holds();
             },
             limit
