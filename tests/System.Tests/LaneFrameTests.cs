@@ -135,7 +135,11 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         await UntilAppliedAsync(CommandCount / 8);
 
         // What the worker says from now on does not reach the broker, and then it says no more.
-        var held = _proxy.Connections.Where(x => x.EndedAt is null && x.Name?.StartsWith(connection) == true).ToArray();
+        var held = _proxy
+            .Connections.Where(x =>
+                x.EndedAt is null && x.Name?.StartsWith(connection, StringComparison.Ordinal) == true
+            )
+            .ToArray();
         held.ShouldNotBeEmpty();
         Array.ForEach(held, x => x.Hold());
         paused.Pause();
