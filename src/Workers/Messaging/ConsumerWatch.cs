@@ -3,11 +3,7 @@ using MassTransit;
 namespace Pipeline.Workers.Messaging;
 
 /// <summary>Knows for how long an endpoint has had no consumer on its queue.</summary>
-/// <remarks>
-/// MassTransit 8.4 connects again after an error, but ends an endpoint's loop for good when a cancellation comes out of
-/// it, and RabbitMQ.Client 7 cancels what is on its way when a connection is lost (ReceiveTransport.cs, <c>Run</c>). Such
-/// an endpoint looks alive and consumes nothing, so somebody has to look.
-/// </remarks>
+/// <remarks>For the endpoints of lanes. Work queues have <see cref="ConsumerGuard"/>, which trusts no event alone.</remarks>
 internal sealed class ConsumerWatch(TimeProvider clock) : IReceiveEndpointObserver
 {
     private const long Present = -1;
