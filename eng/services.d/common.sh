@@ -20,6 +20,7 @@ use_set() {
     run[2-9]) base=$((17000 + (${name#run} - 1) * 100)) ;;
     test) base=18000 ;;
     bench) base=19000 ;;
+    fire) base=20000 ;;
     *) base='' ;;
   esac
   base=${made:-${PIPELINE_PORT_BASE:-$base}} # Ceph's monitor map holds its port, so a set stays where it was made
@@ -44,11 +45,15 @@ lock_set() {
 
 # --- processes
 
-# A pid file counts only while that process works in the server's own folder: a pid may be stale or another's by now.
+# A pid file holds the process's pid, its start time and the machine's boot id, noted at the launch: a pid may be another's by
+# now, and nothing else about a process stays the same from its first instruction on (its folder and program change while it
+# starts).
 owned_pid() {
-  local pid
-  pid=$(cat "$data/pids/$1" 2>/dev/null) && [ -n "$pid" ] && [ -d "/proc/$pid" ] || return 1
-  if [ "$1" = postgres ]; then # root in a container may not look at another user's process; that user may
+  local pid started boot now
+  read -r pid started boot 2>/dev/null <"$data/pids/$1" && [ -n "$pid" ] && now=$(start_time "$pid") || return 1
+  if [ -n "$boot" ]; then
+    [ "$started $boot" = "$now $(</proc/sys/kernel/random/boot_id)" ] || return 1
+  elif [ "$1" = postgres ]; then # launched by an older version, which noted the pid alone: told by its folder
     (cd "$data/$1" && as_postgres test "/proc/$pid/cwd" -ef .) || return 1
   else
     [ "/proc/$pid/cwd" -ef "$data/$1" ] || return 1
@@ -57,13 +62,22 @@ owned_pid() {
 }
 running() { owned_pid "$1" >/dev/null; }
 
+# start_time PID: in clock ticks after the boot; false if there is no such process, or only its exit status is left of it.
+start_time() {
+  local stat fields
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) && [ -n "$stat" ] || return 1
+  read -ra fields <<<"${stat##*) }" # the second field, the program's name, may hold blanks and brackets
+  [[ ${fields[0]} != [ZX] ]] && echo "${fields[19]}" # the third is the state, the 22nd the start time
+}
+
 # launch SERVER COMMAND...: starts it in its folder and in a session of its own, so that Ctrl-C in a terminal spares it.
 launch() {
   local server=$1 log=$data/log/$1.out
   shift
   [ "$(stat -c %s "$log" 2>/dev/null || echo 0)" -lt 5000000 ] || mv "$log" "$log.1"
   (cd "$data/$server" && exec setsid "$@" 9>&- </dev/null >>"$log" 2>&1) &
-  echo $! >"$data/pids/$server"
+  # exec keeps the start time. A process that has ended already has none, and counts as ended.
+  echo "$! $(start_time $! || echo 0) $(</proc/sys/kernel/random/boot_id)" >"$data/pids/$server"
   disown # no word from the shell when it is killed
 }
 

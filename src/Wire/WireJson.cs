@@ -19,4 +19,8 @@ public static class WireJson
 
     /// <summary>The body of a message.</summary>
     public static byte[] Write<T>(T message) => JsonSerializer.SerializeToUtf8Bytes(message, Options);
+
+    /// <summary>The body of a message whose type is known at run time only; the same bytes.</summary>
+    public static byte[] Write(object message, Type type) =>
+        JsonSerializer.SerializeToUtf8Bytes(message, type, Options);
 }

@@ -136,6 +136,8 @@ public sealed class ExamplePipeline : Stack
     internal IReadOnlyDictionary<string, string> ClientSettings { get; private set; } =
         new Dictionary<string, string>(StringComparer.Ordinal);
 
+    protected override bool IsCopied => false; // The login of the workers makes the topology.
+
     protected override Task<Uri> WorkersLoginAsync() => CreateUserAsync("workers");
 
     public override async Task InitializeAsync()

@@ -1,4 +1,5 @@
 using Pipeline.Contracts.Saving;
+using Pipeline.SystemTests.Fire;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Shouldly;
@@ -8,39 +9,34 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>Order and exactly-once effect while workers die, pause, and lose their connections. The database is the judge.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
 {
     private const int Projects = 100;
     private const int CommandCount = 20_000;
 
-    [Fact]
-    public async Task Twenty_thousand_commands_survive_kills_and_lost_connections()
+    private AmqpFrameProxy _proxy = null!;
+
+    protected override Task<Uri> WorkersLoginAsync()
     {
-        var seed = Environment.TickCount;
-        output.WriteLine($"seed {seed}");
-        var random = new Random(seed);
-        var commands = await PrepareAsync(random, CommandCount);
+        _proxy = new AmqpFrameProxy(Broker);
+        return Task.FromResult(_proxy.Address);
+    }
 
-        var steady = StartWorker("steady");
-        var victim = StartWorker("victim-0");
-        var publishing = PublishAsync(commands);
-        for (var kill = 1; kill <= 3; kill++)
-        {
-            await UntilReceiptsAsync(CommandCount * kill / 5);
-            await victim.KillAsync();
-            output.WriteLine($"killed {kill} at {await CountAsync("receipts")} receipts");
-            victim = StartWorker($"victim-{kill}");
-            if (kill <= 2)
-            {
-                await CloseConnectionsOnceAsync();
-                output.WriteLine($"{await EndDatabaseSessionsAsync()} database sessions ended");
-            }
-        }
+    public override async Task DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await _proxy.DisposeAsync();
+    }
 
-        await publishing;
-        await UntilReceiptsAsync(CommandCount + Projects, TimeSpan.FromMinutes(5));
-        await AssertExactAsync(commands);
-        steady.HasExited.ShouldBeFalse();
+    /// <summary>What <c>eng/fire</c> does many times; here the network is looked at, too.</summary>
+    [Fact]
+    public async Task Twenty_thousand_commands_survive_kills_pauses_and_lost_connections()
+    {
+        var plan = new FirePlan(Random.Shared.Next(1_000_000), CommandCount, BusyPerCore: 0);
+        var result = await new FireRun(this, plan, output.WriteLine).RunAsync();
+        result.IsClean.ShouldBeTrue(result.ToString());
+        _proxy.ShouldBeSoundFor(LaneMap.Lanes);
     }
 
     [Fact]
@@ -86,22 +82,6 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
         (await StateAsync()).ShouldBe(before);
         await AssertExactAsync(commands);
     }
-
-    private async Task CloseConnectionsOnceAsync()
-    {
-        var closed = 0;
-        await UntilAsync("connections to close", async () => (closed = await CloseConnectionsAsync()) > 0);
-        output.WriteLine($"the broker closed {closed} connections at {await CountAsync("receipts")} receipts");
-    }
-
-    /// <summary>What a failover of the database does to its clients.</summary>
-    private Task<long> EndDatabaseSessionsAsync() =>
-        ScalarAsync<long>(
-            """
-            select count(pg_terminate_backend(pid)) from pg_stat_activity
-            where datname = current_database() and application_name like 'pipeline-workers%'
-            """
-        );
 
     private async Task<SaveImage[]> PrepareAsync(Random random, int count)
     {

@@ -132,7 +132,7 @@ public sealed class WebhookTests(ITestOutputHelper output) : Stack
             Database = new NpgsqlConnectionStringBuilder(Settings["ConnectionStrings__Postgres"]).Database,
         };
         var run = await ForeignProgram.RunAsync(
-            ["dotnet", Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll"), .. args],
+            ["dotnet", Programs.Publisher, .. args],
             new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["Publisher__RabbitMq"] = Broker.ToString(),

@@ -1,4 +1,5 @@
 using Npgsql;
+using Pipeline.Contracts.Saving;
 
 namespace Pipeline.Bench;
 
@@ -10,7 +11,7 @@ namespace Pipeline.Bench;
 internal sealed record Checks(long Receipts, long Lost, long Duplicates, long Inversions)
 {
     private const string ImagesSql = """
-        select id, project_id, project_version from pipeline.images
+        select id, project_version from pipeline.images
         where project_id = any($1) and placed and deleted_at is null
         """;
 
@@ -24,20 +25,26 @@ internal sealed record Checks(long Receipts, long Lost, long Duplicates, long In
     public static Checks operator +(Checks a, Checks b) =>
         new(a.Receipts + b.Receipts, a.Lost + b.Lost, a.Duplicates + b.Duplicates, a.Inversions + b.Inversions);
 
-    public static async Task<Checks> OfAsync(NpgsqlDataSource source, Workload work, CancellationToken cancellation)
+    /// <param name="source">The pipeline's database.</param>
+    /// <param name="projects">All of them are new: version 1 of each is the definition of its scenes.</param>
+    /// <param name="commands">In the order of publishing; all for these projects, and nobody else wrote to them.</param>
+    /// <param name="cancellation">Ends the reading.</param>
+    public static async Task<Checks> OfAsync(
+        NpgsqlDataSource source,
+        Guid[] projects,
+        IEnumerable<SaveImage> commands,
+        CancellationToken cancellation
+    )
     {
-        var images = new Dictionary<Guid, long>();
-        await ReadAsync(source, ImagesSql, work, row => images.Add(row.GetGuid(0), row.GetInt64(2)), cancellation);
-        var receipts = new Dictionary<Guid, long>();
-        await ReadAsync(source, ReceiptsSql, work, row => receipts.Add(row.GetGuid(0), row.GetInt64(1)), cancellation);
-        var versions = new Dictionary<Guid, long>();
-        await ReadAsync(source, VersionsSql, work, row => versions.Add(row.GetGuid(0), row.GetInt64(1)), cancellation);
+        var images = await ReadAsync(source, ImagesSql, projects, cancellation);
+        var receipts = await ReadAsync(source, ReceiptsSql, projects, cancellation);
+        var versions = await ReadAsync(source, VersionsSql, projects, cancellation);
 
         long lost = 0;
         long inversions = 0;
-        var expected = work.Projects.ToDictionary(x => x, _ => 1L); // The definition of its scenes.
+        var expected = projects.ToDictionary(x => x, _ => 1L);
         var highest = new Dictionary<Guid, long>();
-        foreach (var command in work.Commands)
+        foreach (var command in commands)
         {
             expected[command.ProjectId]++;
             if (
@@ -56,22 +63,23 @@ internal sealed record Checks(long Receipts, long Lost, long Duplicates, long In
                 highest[command.ProjectId] = version;
         }
 
-        var extra = work.Projects.Sum(x => Math.Max(0, versions.GetValueOrDefault(x) - expected[x]));
+        var extra = projects.Sum(x => Math.Max(0, versions.GetValueOrDefault(x) - expected[x]));
         return new Checks(receipts.Count, lost, extra + images.Count, inversions);
     }
 
-    private static async Task ReadAsync(
+    private static async Task<Dictionary<Guid, long>> ReadAsync(
         NpgsqlDataSource source,
         string sql,
-        Workload work,
-        Action<NpgsqlDataReader> read,
+        Guid[] projects,
         CancellationToken cancellation
     )
     {
         await using var command = source.CreateCommand(sql);
-        command.Parameters.AddWithValue(work.Projects);
+        command.Parameters.AddWithValue(projects);
         await using var row = await command.ExecuteReaderAsync(cancellation);
+        var read = new Dictionary<Guid, long>();
         while (await row.ReadAsync(cancellation))
-            read(row);
+            read.Add(row.GetGuid(0), row.GetInt64(1));
+        return read;
     }
 }

@@ -2,7 +2,7 @@ using Pipeline.Wire;
 
 namespace Pipeline.Bench;
 
-/// <summary>What is measured: the pipeline or the floor. Each is two processes, eight queues and one database.</summary>
+/// <summary>What is measured: the pipeline or the floor, on one site and in one shape.</summary>
 internal interface IContender : IAsyncDisposable
 {
     string Name { get; }
@@ -10,16 +10,16 @@ internal interface IContender : IAsyncDisposable
     /// <summary>The processes that do the work; empty before <see cref="StartAsync"/>.</summary>
     IReadOnlyList<int> Pids { get; }
 
-    /// <summary>Empty tables and queues.</summary>
-    Task ResetAsync(CancellationToken cancellation);
+    /// <summary>Makes tables and queues on a site that is empty.</summary>
+    Task PrepareAsync(CancellationToken cancellation);
 
-    /// <summary>Starts both processes.</summary>
+    /// <summary>Starts the processes.</summary>
     Task StartAsync(CancellationToken cancellation);
 
-    /// <summary>Returns when both processes hold four queues each.</summary>
+    /// <summary>Returns when the queues are divided evenly among the processes.</summary>
     Task BalancedAsync(CancellationToken cancellation);
 
-    /// <summary>Asks both processes to end and waits for it.</summary>
+    /// <summary>Asks the processes to end and waits for it.</summary>
     Task StopAsync();
 
     /// <summary>Makes the projects and their scenes.</summary>

@@ -1,18 +1,14 @@
-using Npgsql;
-using NpgsqlTypes;
+using System.Globalization;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
-using RabbitMQ.Client;
 
 namespace Pipeline.Bench;
 
-/// <summary>The pipeline itself: two worker processes as an operator starts them, with the default settings.</summary>
-internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource source) : IContender
+/// <summary>
+/// The pipeline itself: worker processes as an operator starts them, with the default settings but for the number of lanes.
+/// </summary>
+internal sealed class PipelineContender(BenchSettings settings, BenchSite site, Shape shape) : IContender
 {
-    private const int Lanes = 8;
-
-    private const string DropSql = "drop schema if exists pipeline cascade; drop schema if exists status cascade";
-
     // SaveImage asks the catalogue whether the object is there. The objects themselves nobody reads.
     private const string PlantSql = """
         insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
@@ -20,7 +16,7 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
         """;
 
     private const string BalancedSql = """
-        select count(*) = 2 and bool_and(n = 4)
+        select count(*) = $1 and bool_and(n = $2)
         from (select count(*) as n from pipeline.lanes where lease_until > now() group by worker_id) x
         """;
 
@@ -46,35 +42,24 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
 
     public IReadOnlyList<int> Pids => [.. _workers.Select(x => x.Pid)];
 
-    public async Task ResetAsync(CancellationToken cancellation)
+    private IEnumerable<(string Name, string Value)> Environment =>
+        [.. site.Environment, ("Lanes__Count", shape.Lanes.ToString(CultureInfo.InvariantCulture))];
+
+    public async Task PrepareAsync(CancellationToken cancellation)
     {
-        await using (var drop = source.CreateCommand(DropSql))
-            await drop.ExecuteNonQueryAsync(cancellation);
-
-        var factory = new ConnectionFactory { Uri = settings.Broker };
-        await using (var connection = await factory.CreateConnectionAsync(cancellation))
-        await using (var channel = await connection.CreateChannelAsync(cancellationToken: cancellation))
-        {
-            foreach (var queue in Enumerable.Range(0, Lanes).Select(WireNames.LaneQueue))
-            {
-                await channel.QueueDeleteAsync(queue, ifUnused: false, ifEmpty: false, cancellationToken: cancellation);
-                await channel.QueueDeleteAsync(
-                    WireNames.ErrorQueue(queue),
-                    ifUnused: false,
-                    ifEmpty: false,
-                    cancellationToken: cancellation
-                );
-            }
-        }
-
-        await using var migrate = ChildProcess.Start(Log("migrate"), settings.WorkersDll, ["migrate"]);
+        await using var migrate = ChildProcess.Start(Log("migrate"), settings.WorkersDll, ["migrate"], Environment);
         await migrate.SucceedAsync(cancellation);
     }
 
     public Task StartAsync(CancellationToken cancellation)
     {
-        foreach (var name in (string[])["worker-1", "worker-2"])
-            _workers.Add(ChildProcess.Start(Log(name), settings.WorkersDll, ["run"], ("Worker__Name", name)));
+        foreach (var name in Enumerable.Range(1, shape.Processes).Select(x => $"worker-{x}"))
+        {
+            _workers.Add(
+                ChildProcess.Start(Log(name), settings.WorkersDll, ["run"], [.. Environment, ("Worker__Name", name)])
+            );
+        }
+
         return Task.CompletedTask;
     }
 
@@ -83,7 +68,10 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
             async () =>
             {
                 _workers.ForEach(x => x.RequireAlive());
-                return await ScalarAsync(BalancedSql, work: null, cancellation) is true;
+                await using var balanced = site.Source.CreateCommand(BalancedSql);
+                balanced.Parameters.AddWithValue((long)shape.Processes);
+                balanced.Parameters.AddWithValue((long)(shape.Lanes / shape.Processes));
+                return await balanced.ExecuteScalarAsync(cancellation) is true;
             },
             cancellation
         );
@@ -96,7 +84,7 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
 
     public async Task DefineAsync(Workload work, ConfirmedPublisher publisher, CancellationToken cancellation)
     {
-        await using var plant = source.CreateCommand(PlantSql);
+        await using var plant = site.Source.CreateCommand(PlantSql);
         plant.Parameters.AddWithValue(work.Commands.Select(x => x.ObjectKey).ToArray());
         plant.Parameters.AddWithValue(work.Commands.Select(x => x.ByteLength).ToArray());
         await plant.ExecuteNonQueryAsync(cancellation);
@@ -112,7 +100,7 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
             async () => (long)(await ScalarAsync(DefinedSql, work, cancellation))! == work.Projects.Length,
             cancellation
         );
-        return await RowHold.TakeAsync(source, HoldSql, work.Projects, cancellation);
+        return await RowHold.TakeAsync(site.Source, HoldSql, work.Projects, cancellation);
     }
 
     public async Task<long> CountAsync(Workload work, CancellationToken cancellation) =>
@@ -124,7 +112,7 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
     /// <summary>When each command's receipt was committed, by the database's own record.</summary>
     public async Task<Dictionary<Guid, DateTime>> CommitsAsync(Workload work, CancellationToken cancellation)
     {
-        await using var command = source.CreateCommand(CommitsSql);
+        await using var command = site.Source.CreateCommand(CommitsSql);
         command.Parameters.AddWithValue(work.Projects);
         await using var row = await command.ExecuteReaderAsync(cancellation);
         var commits = new Dictionary<Guid, DateTime>();
@@ -137,13 +125,10 @@ internal sealed class PipelineContender(BenchSettings settings, NpgsqlDataSource
 
     private string Log(string process) => Path.Combine(settings.LogFolder, process + ".out");
 
-    private async Task<object?> ScalarAsync(string sql, Workload? work, CancellationToken cancellation)
+    private async Task<object?> ScalarAsync(string sql, Workload work, CancellationToken cancellation)
     {
-        await using var command = source.CreateCommand(sql);
-        if (work is not null)
-            command.Parameters.Add(
-                new NpgsqlParameter { Value = work.Projects, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid }
-            );
+        await using var command = site.Source.CreateCommand(sql);
+        command.Parameters.AddWithValue(work.Projects);
         return await command.ExecuteScalarAsync(cancellation);
     }
 }

@@ -1,44 +1,33 @@
-using Npgsql;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>
-/// Sees a batch through: waits out a database that is away, finds the one command that fails among its neighbours, and
-/// notices a command that kills its worker.
+/// Sees a batch through: waits while the database cannot be reached, finds the one command that fails among its
+/// neighbours, and notices a command that ends its worker.
 /// </summary>
-internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource source, ILogger<LaneApplier> logger)
+internal sealed partial class LaneApplier(
+    LaneWriter writer,
+    LaneSuspects suspects,
+    TimeProvider clock,
+    ILogger<LaneApplier> logger
+)
 {
-    // Deadlocks and serialization failures end by themselves; ten in a row is a defect and not bad luck.
-    private const int ContentionLimit = 10;
-
-    // From here on a message is begun alone and counted, so that the one that kills its worker is found.
-    private const int SuspectAfterRedeliveries = 2;
-
-    private const int SuspectStartLimit = 3;
+    // Deadlocks and serialization failures end by themselves. After so many in a row an operator should know.
+    private const int ContentionsBeforeWarning = 10;
 
     private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(50);
 
     private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(1);
 
-    private const string BeginSuspectSql = """
-        insert into pipeline.lane_suspects as s (command_id, lane, starts, last_start) values ($1, $2, 1, now())
-        on conflict (command_id) do update set starts = s.starts + 1, last_start = now()
-        returning starts
-        """;
-
-    private const string EndSuspectSql = "delete from pipeline.lane_suspects where command_id = $1";
-
-    /// <summary>True for a message that may have killed its worker, and is therefore applied alone.</summary>
-    public static bool IsSuspect(LaneEntry entry) => entry.Redeliveries >= SuspectAfterRedeliveries;
-
     /// <summary>Decides and commits every entry; on return each has its decision.</summary>
     /// <param name="lane">For the log and the suspects.</param>
-    /// <param name="batch">In the lane's order; a suspect comes alone.</param>
-    /// <param name="given">Ends the waiting when the lane has been given up. Nothing is lost: the broker delivers again.</param>
+    /// <param name="batch">In the lane's order.</param>
+    /// <param name="given">Ends the waiting when the lane has been given up. Nothing is lost: the broker delivers
+    /// again.</param>
     public async Task ApplyAsync(int lane, IReadOnlyList<LaneEntry> batch, CancellationToken given)
     {
-        if (batch is [var only] && IsSuspect(only))
+        if (batch is [{ Redeliveries: >= LaneBatch.SuspectAfterRedeliveries } only])
         {
             await ApplySuspectAsync(lane, only, given);
             return;
@@ -53,25 +42,35 @@ internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource so
             return;
         }
 
-        // One of them fails for good and took the others' transaction down. Alone, each stands for itself.
+        // One of them fails for good and took the others' transaction down. Halves of halves find it.
         BatchBroken(lane, batch.Count, error.Message);
-        foreach (var entry in batch)
-            await ApplyAsync(lane, [entry], given);
+        var half = batch.Count / 2;
+        await ApplyAsync(lane, [.. batch.Take(half)], given);
+        await ApplyAsync(lane, [.. batch.Skip(half)], given);
     }
 
+    /// <summary>Applies a command that may have ended its worker. It comes alone, and its start is counted.</summary>
     private async Task ApplySuspectAsync(int lane, LaneEntry entry, CancellationToken given)
     {
-        var starts = (int)
-            (await PersistAsync(lane, x => ScalarAsync(BeginSuspectSql, x, entry.CommandId, lane), given))!;
-        if (starts > SuspectStartLimit)
+        var ended = await PersistAsync(lane, x => suspects.BeginAsync(entry.CommandId, lane, x), given);
+        try
         {
-            var reason = $"The worker ended {SuspectStartLimit} times while it applied this command alone.";
-            await FailAsync(lane, entry, reason, error: null, given);
+            if (ended >= LaneSuspects.EndedWorkersLimit)
+            {
+                var reason = $"The worker ended {ended} times while it applied this command alone.";
+                await FailAsync(lane, entry, reason, error: null, given);
+            }
+            else if (await TryCommitAsync(lane, [entry], given) is { } error)
+                await FailAsync(lane, entry, Describe(error), error, given);
         }
-        else if (await TryCommitAsync(lane, [entry], given) is { } error)
-            await FailAsync(lane, entry, Describe(error), error, given);
+        catch
+        {
+            // Given up, for instance because the lease is lost: this worker lives, so this start proves nothing.
+            await suspects.TakeBackAsync(entry.CommandId);
+            throw;
+        }
 
-        await PersistAsync(lane, x => ScalarAsync(EndSuspectSql, x, entry.CommandId), given);
+        await PersistAsync(lane, x => suspects.EndAsync(entry.CommandId, x), given);
     }
 
     private async Task FailAsync(int lane, LaneEntry entry, string reason, Exception? error, CancellationToken given)
@@ -82,13 +81,13 @@ internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource so
             async x =>
             {
                 await writer.CommitFailureAsync(entry, reason, x);
-                return null;
+                return 0;
             },
             given
         );
     }
 
-    /// <returns>Null when it is committed; the error that no retry mends otherwise.</returns>
+    /// <returns>Null when it is committed; the error that no retry helps otherwise.</returns>
     private async Task<Exception?> TryCommitAsync(int lane, IReadOnlyList<LaneEntry> batch, CancellationToken given)
     {
         try
@@ -98,27 +97,23 @@ internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource so
                 async x =>
                 {
                     await writer.CommitAsync(batch, x);
-                    return null;
+                    return 0;
                 },
                 given
             );
             return null;
         }
-        catch (Exception e) when (!given.IsCancellationRequested)
+        catch (Exception e) when (!given.IsCancellationRequested && e is not OutOfMemoryException)
         {
             return e;
         }
     }
 
     /// <summary>
-    /// Retries what is transient. An outage is waited out for as long as the lane is held, since it is nobody's fault
-    /// and order must hold; the lease, which needs the same database, bounds it.
+    /// Retries what is transient for as long as the lane is held: an outage or a conflict with another writer is not
+    /// the command's fault, and order must hold. The lane's progress limit bounds it.
     /// </summary>
-    private async Task<object?> PersistAsync(
-        int lane,
-        Func<CancellationToken, Task<object?>> work,
-        CancellationToken given
-    )
+    private async Task<T> PersistAsync<T>(int lane, Func<CancellationToken, Task<T>> work, CancellationToken given)
     {
         var contentions = 0;
         for (var pause = PauseFirst; ; pause = pause * 2 < PauseLimit ? pause * 2 : PauseLimit)
@@ -127,25 +122,18 @@ internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource so
             {
                 return await work(given);
             }
-            catch (Exception e) when (Transience.IsContention(e) && ++contentions < ContentionLimit)
+            catch (Exception e) when (Transience.IsContention(e) && !given.IsCancellationRequested)
             {
-                Contention(lane, e.Message);
+                var level = ++contentions < ContentionsBeforeWarning ? LogLevel.Information : LogLevel.Warning;
+                Contention(level, lane, contentions, e.Message);
             }
             catch (Exception e) when (Transience.IsOutage(e) && !given.IsCancellationRequested)
             {
                 Outage(lane, e.Message, pause);
             }
 
-            await Task.Delay(pause, given);
+            await Task.Delay(pause, clock, given);
         }
-    }
-
-    private async Task<object?> ScalarAsync(string sql, CancellationToken cancellation, params object[] parameters)
-    {
-        await using var command = source.CreateCommand(sql);
-        foreach (var parameter in parameters)
-            command.Parameters.AddWithValue(parameter);
-        return await command.ExecuteScalarAsync(cancellation);
     }
 
     private static string Describe(Exception error) =>
@@ -166,13 +154,16 @@ internal sealed partial class LaneApplier(LaneWriter writer, NpgsqlDataSource so
 
     [LoggerMessage(
         Level = LogLevel.Warning,
-        Message = "Lane {Lane}: a batch of {Count} broke, now one by one: {Error}"
+        Message = "Lane {Lane}: a batch of {Count} failed, now in halves: {Error}"
     )]
     private partial void BatchBroken(int lane, int count, string error);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "Lane {Lane}: writers met, trying again: {Error}")]
-    private partial void Contention(int lane, string error);
+    [LoggerMessage(Message = "Lane {Lane}: serialization conflict number {Count}, retrying: {Error}")]
+    private partial void Contention(LogLevel level, int lane, int count, string error);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Lane {Lane}: the database is away, waiting {Pause}: {Error}")]
+    [LoggerMessage(
+        Level = LogLevel.Warning,
+        Message = "Lane {Lane}: the database cannot be reached, retrying in {Pause}: {Error}"
+    )]
     private partial void Outage(int lane, string error, TimeSpan pause);
 }

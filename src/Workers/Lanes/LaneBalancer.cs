@@ -1,35 +1,27 @@
-using MassTransit;
-
 namespace Pipeline.Workers.Lanes;
 
 /// <summary>
-/// Holds this worker's share of the lanes: takes free ones, hands over what is too many, leaves those whose lease is
+/// Holds this worker's share of the lanes: takes free ones, hands over what is too many, and stops those whose lease is
 /// lost.
 /// </summary>
 /// <remarks>
 /// RabbitMQ's single active consumer keeps two processes from reading one lane at once, but gives every lane to whoever
-/// came first. The leases spread them; only the holder of a lease has a consumer at all, so a lane is handed over with
-/// nothing in flight. A holder that dies stops renewing; one that is paused finds its lease gone when it wakes up.
+/// came first. The leases spread the lanes over the workers. A lease may be wrong at any moment: what keeps order and
+/// effect are the single active consumer and the row locks with the receipts (ADR 9, I2).
 /// </remarks>
 internal sealed class LaneBalancer(
-    LaneLeases leases,
+    ILaneLeases leases,
     LaneOptions options,
-    IEnumerable<ILaneHandler> handlers,
-    LaneApplier applier,
-    LaneAnnouncer announcer,
-    IReceiveEndpointConnector bus,
+    Func<int, ILane> open,
+    ILaneLinks links,
     LaneMetrics metrics,
     TimeProvider clock,
     ILogger<LaneBalancer> logger
 ) : BackgroundService
 {
-    // Longer than it takes to connect to a broker that is there; a lane stands still for that long.
-    private static readonly TimeSpan ConsumerGoneLimit = TimeSpan.FromSeconds(10);
-
-    private readonly ILaneHandler[] _handlers = [.. handlers];
-    private readonly Dictionary<int, (LaneEndpoint Endpoint, long Epoch)> _open = [];
-    private readonly Dictionary<int, Task> _leaving = [];
-    private long _renewedAt;
+    private readonly Dictionary<int, LaneTenure> _open = [];
+    private readonly Dictionary<int, LaneTenure> _leaving = [];
+    private readonly BrokerReach _broker = new(links, logger);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -47,20 +39,25 @@ internal sealed class LaneBalancer(
         }
     }
 
-    /// <summary>Finishes what the lanes have at hand, then frees them, so that others need not wait for the leases' end.</summary>
+    /// <summary>Finishes the batches in work and frees the lanes, so that others need not wait for the leases' end.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        using var renewing = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var renewal = RenewWhileDrainingAsync(renewing.Token);
-        await Task.WhenAll(
-            _open.Keys.ToArray().Select(x => HandOverAsync(x, "the worker stops")).Concat(_leaving.Values)
-        );
-        await renewing.CancelAsync();
-        await renewal;
+        foreach (var lane in _open.Keys.ToArray())
+            HandOver(lane, "the worker stops");
+
+        using var timer = new PeriodicTimer(options.RenewEvery, clock);
+        var left = Task.WhenAll(_leaving.Values.Select(x => x.Left));
+        while (!left.IsCompleted)
+        {
+            await Task.WhenAny(left, timer.WaitForNextTickAsync(CancellationToken.None).AsTask());
+            if (!left.IsCompleted)
+                await RenewLeavingAsync(cancellationToken);
+        }
+
         try
         {
-            await leases.LeaveAsync(cancellationToken);
+            await leases.LeaveAsync(cancellationToken).WaitAsync(options.LeaseLength, clock, cancellationToken);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
@@ -68,94 +65,136 @@ internal sealed class LaneBalancer(
         }
     }
 
-    private async Task TickAsync(CancellationToken cancellation)
+    /// <summary>One turn; a test calls it directly.</summary>
+    internal async Task TickAsync(CancellationToken cancellation)
     {
+        await ForgetLeftAsync();
+        _broker.Look(_open.Values.Any(x => x.Lane is { State: LaneState.Opening, IsAlive: false }), cancellation);
+        foreach (var stuck in _open.Values.Where(x => !x.Lane.IsAlive))
+            LaneLog.LaneStuck(logger, stuck.Lane.Number, stuck.Lane.State);
+
         var startedAt = clock.GetTimestamp();
         try
         {
-            var (held, handOver) = await leases
-                .BalanceAsync(cancellation)
+            using var limit = new CancellationTokenSource(options.LeaseLength, clock);
+            using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
+            var balance = await leases
+                .BalanceAsync(Alive(), _broker.CanReach, linked.Token)
                 .WaitAsync(options.LeaseLength, clock, cancellation);
-            _renewedAt = startedAt;
-            await FollowAsync(held, handOver);
+            Follow(balance, startedAt);
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested && e is not OutOfMemoryException)
         {
-            LaneLog.LeaseNotRenewed(logger, e.Message);
-            if (clock.GetElapsedTime(_renewedAt) >= options.LeaseLength)
-                Abandon(_open, "the lease has ended unrenewed");
+            LaneLog.LeaseNotRenewed(logger, e.Message); // Each lane stops by its own timer when its lease ends.
         }
     }
 
-    private async Task FollowAsync(IReadOnlyDictionary<int, long> held, int handOver)
+    private void Follow(LaneBalance balance, long startedAt)
     {
-        foreach (var (lane, task) in _leaving.Where(x => x.Value.IsCompleted).ToArray())
+        foreach (var tenure in _open.Values.Concat(_leaving.Values).ToArray())
         {
-            await task;
-            _leaving.Remove(lane);
+            // A lane with another epoch was lost and taken again in between.
+            if (balance.Held.TryGetValue(tenure.Lane.Number, out var epoch) && epoch == tenure.Epoch)
+                tenure.Extend(options.LeaseLength, startedAt);
+            else
+                Abandon(tenure, "the lease was lost");
         }
 
-        // A lane with another epoch was lost and taken again in between: its consumer may have been paused.
-        Abandon(
-            _open.Where(x => !held.TryGetValue(x.Key, out var epoch) || epoch != x.Value.Epoch),
-            "the lease was lost"
-        );
-        Abandon(_open.Where(x => x.Value.Endpoint.GoneFor > ConsumerGoneLimit), "its consumer is gone, opened anew");
-
-        foreach (var (lane, epoch) in held.Where(x => !_open.ContainsKey(x.Key) && !_leaving.ContainsKey(x.Key)))
+        foreach (
+            var (lane, epoch) in balance.Held.Where(x => !_open.ContainsKey(x.Key) && !_leaving.ContainsKey(x.Key))
+        )
         {
-            _open[lane] = (new LaneEndpoint(lane, options, _handlers, applier, announcer, bus, clock, logger), epoch);
+            var tenure = new LaneTenure(open(lane), epoch, clock, x => Abandon(x, "the lease has ended unrenewed"));
+            tenure.Extend(options.LeaseLength, startedAt);
+            _open[lane] = tenure;
             metrics.Taken();
             LaneLog.LaneTaken(logger, lane, epoch);
         }
 
-        foreach (var lane in _open.Keys.Order().Take(handOver - _leaving.Keys.Count(held.ContainsKey)).ToArray())
-            _leaving[lane] = HandOverAsync(lane, "others hold fewer");
+        var leaving = _leaving.Keys.Count(balance.Held.ContainsKey);
+        foreach (var lane in _open.Keys.Order().Take(balance.HandOver - leaving).ToArray())
+            HandOver(lane, "others hold fewer");
     }
 
-    private async Task HandOverAsync(int lane, string reason)
+    private int[] Alive() =>
+        [
+            .. _open
+                .Values.Concat(_leaving.Values)
+                .Where(x => x.Abandoned is null && x.Lane.IsAlive)
+                .Select(x => x.Lane.Number),
+        ];
+
+    private void HandOver(int lane, string reason)
     {
-        _open.Remove(lane, out var held);
-        metrics.Left();
-        await held.Endpoint.DrainAsync();
-        try
+        _open.Remove(lane, out var tenure);
+        _leaving[lane] = tenure!;
+        tenure!.Left = HandOverAsync(tenure, reason);
+    }
+
+    private async Task HandOverAsync(LaneTenure tenure, string reason)
+    {
+        var lane = tenure.Lane.Number;
+        if (await tenure.Lane.LeaveAsync() && tenure.Abandoned is null)
         {
-            await leases.ReleaseAsync(lane, CancellationToken.None);
-        }
-        catch (Exception e) when (e is not OutOfMemoryException)
-        {
-            LaneLog.LeaseNotRenewed(logger, e.Message); // The lease ends by itself.
+            try
+            {
+                await leases
+                    .ReleaseAsync(lane, tenure.Epoch, CancellationToken.None)
+                    .WaitAsync(options.LeaseLength, clock, CancellationToken.None);
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                LaneLog.LeaseNotRenewed(logger, e.Message); // The lease ends by itself.
+            }
         }
 
         LaneLog.LaneReleased(logger, lane, reason);
     }
 
-    private void Abandon(IEnumerable<KeyValuePair<int, (LaneEndpoint Endpoint, long Epoch)>> lanes, string reason)
+    // On a timer's thread, too.
+    private void Abandon(LaneTenure tenure, string reason)
     {
-        foreach (var (lane, held) in lanes.ToArray())
+        if (tenure.TryAbandon())
+            LaneLog.LaneReleased(logger, tenure.Lane.Number, reason);
+    }
+
+    /// <summary>Moves abandoned lanes to the leaving ones, and forgets those that are gone.</summary>
+    private async Task ForgetLeftAsync()
+    {
+        foreach (var (lane, tenure) in _open.Where(x => x.Value.Abandoned is not null).ToArray())
         {
             _open.Remove(lane);
+            _leaving[lane] = tenure;
+            tenure.Left = tenure.Abandoned!;
+        }
+
+        foreach (var (lane, tenure) in _leaving.Where(x => x.Value.Left.IsCompleted).ToArray())
+        {
+            await tenure.Left;
+            _leaving.Remove(lane);
             metrics.Left();
-            _leaving[lane] = held.Endpoint.AbandonAsync();
-            LaneLog.LaneReleased(logger, lane, reason);
+            await tenure.DisposeAsync();
         }
     }
 
-    private async Task RenewWhileDrainingAsync(CancellationToken drained)
+    private async Task RenewLeavingAsync(CancellationToken cancellation)
     {
-        using var timer = new PeriodicTimer(options.RenewEvery, clock);
+        var startedAt = clock.GetTimestamp();
         try
         {
-            while (await timer.WaitForNextTickAsync(drained))
-                await leases.RenewAsync(drained);
-        }
-        catch (OperationCanceledException) when (drained.IsCancellationRequested)
-        {
-            // Drained.
+            var renewing = leases.RenewAsync(Alive(), cancellation);
+            var held = await renewing.WaitAsync(options.LeaseLength, clock, cancellation);
+            foreach (var tenure in _leaving.Values.Where(x => !x.Left.IsCompleted))
+            {
+                if (held.TryGetValue(tenure.Lane.Number, out var epoch) && epoch == tenure.Epoch)
+                    tenure.Extend(options.LeaseLength, startedAt);
+                else
+                    Abandon(tenure, "the lease was lost");
+            }
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            LaneLog.LeaseNotRenewed(logger, e.Message);
+            LaneLog.LeaseNotRenewed(logger, e.Message); // Tried again at the next turn.
         }
     }
 }

@@ -56,9 +56,14 @@ internal sealed class LaneEntry
     /// <summary>Set by the handler, or by the lane where there is nothing to handle.</summary>
     public LaneReceipt? Decision { get; private set; }
 
-    public static LaneEntry Of<T>(T command, Guid commandId, string? refusal, int replays, int redeliveries)
-        where T : class, ILaneCommand =>
-        new(command, commandId, command.ProjectId, WireNames.ExchangeOf<T>(), WireJson.Write(command))
+    public static LaneEntry Of(ILaneCommand command, Guid commandId, string? refusal, int replays, int redeliveries) =>
+        new(
+            command,
+            commandId,
+            command.ProjectId,
+            WireNames.ExchangeOf(command.GetType()),
+            WireJson.Write(command, command.GetType())
+        )
         {
             Refusal = refusal,
             Replays = replays,
@@ -66,8 +71,13 @@ internal sealed class LaneEntry
         };
 
     /// <summary>A message that carries an id, but cannot be read as a command.</summary>
-    public static LaneEntry Unreadable(UnreadableCommand unread) =>
-        new(command: null, unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { Refusal = unread.Reason };
+    public static LaneEntry Unreadable(UnreadableCommand unread, int replays, int redeliveries) =>
+        new(command: null, unread.CommandId, unread.ProjectId, unread.Name, unread.Body)
+        {
+            Refusal = unread.Reason,
+            Replays = replays,
+            Redeliveries = redeliveries,
+        };
 
     public T As<T>()
         where T : class, ILaneCommand => (T)Command!;

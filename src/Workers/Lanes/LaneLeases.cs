@@ -5,14 +5,15 @@ namespace Pipeline.Workers.Lanes;
 
 /// <summary>Which worker lives, and which one holds which lane: <c>pipeline.workers</c> and <c>pipeline.lanes</c>.</summary>
 /// <remarks>All times are the database's, so that the clocks of the workers need not agree.</remarks>
-internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, WorkerIdentity worker)
+internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, WorkerIdentity worker) : ILaneLeases
 {
     // Any number that no other advisory lock of this database uses.
     private const long BalancingLock = 0x6C616E6573;
 
     private const string BeatSql = """
-        insert into pipeline.workers (id, name, started_at, lease_until) values ($1, $2, now(), now() + $3)
-        on conflict (id) do update set lease_until = excluded.lease_until
+        insert into pipeline.workers (id, name, started_at, lease_until, takes_lanes)
+        values ($1, $2, now(), now() + $3, $4)
+        on conflict (id) do update set lease_until = excluded.lease_until, takes_lanes = excluded.takes_lanes
         """;
 
     private const string ForgetDeadSql = "delete from pipeline.workers where lease_until < now() - $1";
@@ -26,13 +27,15 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
             or exists (select from pg_locks l where l.pid = a.pid and l.locktype = 'advisory'))
         """;
 
-    private const string RenewSql =
-        "update pipeline.lanes set lease_until = now() + $2 where worker_id = $1 returning lane, epoch";
+    private const string RenewSql = """
+        update pipeline.lanes set lease_until = now() + $2 where worker_id = $1 and lane = any($3)
+        returning lane, epoch
+        """;
 
     private const string HeldSql = """
         select w.id, count(l.lane)::int from pipeline.workers w
         left join pipeline.lanes l on l.worker_id = w.id and l.lease_until > now()
-        where w.lease_until > now() group by w.id
+        where w.lease_until > now() and (w.takes_lanes or w.id = $1) group by w.id
         """;
 
     private const string TakeSql = """
@@ -43,9 +46,13 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         """;
 
     private const string ReleaseSql =
-        "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2";
+        "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2 and epoch = $3";
 
-    private const string LeaveSql = "delete from pipeline.workers where id = $1";
+    // A worker that leaves in order has ended no command's suspicion by dying.
+    private const string LeaveSql = """
+        with suspects as (delete from pipeline.lane_suspects where worker_id = $1)
+        delete from pipeline.workers where id = $1
+        """;
 
     private const string PrepareSql =
         "insert into pipeline.lanes (lane) select generate_series(0, $1 - 1) on conflict do nothing";
@@ -75,20 +82,22 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         await transaction.CommitAsync(cancellation);
     }
 
-    /// <summary>Renews everything this worker holds, and takes or offers lanes so that all workers hold about as many.</summary>
-    /// <returns>The lanes held now with their epochs, and how many of them to hand over.</returns>
-    public async Task<(IReadOnlyDictionary<int, long> Held, int HandOver)> BalanceAsync(CancellationToken cancellation)
+    public async Task<LaneBalance> BalanceAsync(
+        IReadOnlyCollection<int> alive,
+        bool takesLanes,
+        CancellationToken cancellation
+    )
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await LockAsync(connection, cancellation);
-        await ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength);
+        await BeatAsync(connection, takesLanes, cancellation);
         await ExecuteAsync(connection, EndSessionsSql, cancellation);
         await ExecuteAsync(connection, ForgetDeadSql, cancellation, options.LeaseLength * 12);
-        var held = await LanesAsync(connection, RenewSql, cancellation, worker.Id, options.LeaseLength);
+        var held = await RenewAsync(connection, alive, cancellation);
 
         var plan = LaneShares.Plan(worker.Id, await CountsAsync(connection, cancellation), options.Count);
-        if (plan.Take > 0)
+        if (plan.Take > 0 && takesLanes)
         {
             var taken = await LanesAsync(connection, TakeSql, cancellation, worker.Id, options.LeaseLength, plan.Take);
             foreach (var (lane, epoch) in taken)
@@ -96,25 +105,25 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         }
 
         await transaction.CommitAsync(cancellation);
-        return (held, plan.HandOver);
+        return new LaneBalance(held, plan.HandOver);
     }
 
-    /// <summary>Renews what this worker holds and takes nothing new, for a worker that is on its way out.</summary>
-    public async Task RenewAsync(CancellationToken cancellation)
+    public async Task<IReadOnlyDictionary<int, long>> RenewAsync(
+        IReadOnlyCollection<int> alive,
+        CancellationToken cancellation
+    )
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength);
-        await LanesAsync(connection, RenewSql, cancellation, worker.Id, options.LeaseLength);
+        await BeatAsync(connection, takesLanes: false, cancellation);
+        return await RenewAsync(connection, alive, cancellation);
     }
 
-    /// <summary>Frees one lane at once.</summary>
-    public async Task ReleaseAsync(int lane, CancellationToken cancellation)
+    public async Task ReleaseAsync(int lane, long epoch, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
-        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker.Id);
+        await ExecuteAsync(connection, ReleaseSql, cancellation, lane, worker.Id, epoch);
     }
 
-    /// <summary>Takes this worker off the list of the living.</summary>
     public async Task LeaveAsync(CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
@@ -124,12 +133,18 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
     private static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
         ExecuteAsync(connection, "select pg_advisory_xact_lock($1)", cancellation, BalancingLock);
 
-    private static async Task<Dictionary<Guid, int>> CountsAsync(
+    private Task BeatAsync(NpgsqlConnection connection, bool takesLanes, CancellationToken cancellation) =>
+        ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength, takesLanes);
+
+    private Task<Dictionary<int, long>> RenewAsync(
         NpgsqlConnection connection,
+        IReadOnlyCollection<int> alive,
         CancellationToken cancellation
-    )
+    ) => LanesAsync(connection, RenewSql, cancellation, worker.Id, options.LeaseLength, alive.ToArray());
+
+    private async Task<Dictionary<Guid, int>> CountsAsync(NpgsqlConnection connection, CancellationToken cancellation)
     {
-        await using var command = new NpgsqlCommand(HeldSql, connection);
+        await using var command = Command(connection, HeldSql, worker.Id);
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var counts = new Dictionary<Guid, int>();
         while (await reader.ReadAsync(cancellation))

@@ -9,6 +9,7 @@ internal sealed class LaneMetrics
     private readonly Histogram<long> _batchSize;
     private readonly Histogram<double> _commitDuration;
     private readonly UpDownCounter<long> _held;
+    private readonly Counter<long> _linksLost;
 
     public LaneMetrics(IMeterFactory meters)
     {
@@ -21,6 +22,11 @@ internal sealed class LaneMetrics
             "A batch's transaction, from its first statement to its commit"
         );
         _held = meter.CreateUpDownCounter<long>("pipeline.lane.held", "{lane}", "Lanes that this process consumes");
+        _linksLost = meter.CreateCounter<long>(
+            "pipeline.lane.links.lost",
+            "{link}",
+            "Links to the broker that were lost, or ended because a batch failed"
+        );
     }
 
     /// <summary>A batch is committed; what was decided before counts in its size, and not as a command.</summary>
@@ -38,4 +44,6 @@ internal sealed class LaneMetrics
     public void Taken() => _held.Add(1);
 
     public void Left() => _held.Add(-1);
+
+    public void LinkLost() => _linksLost.Add(1);
 }

@@ -5,7 +5,21 @@ internal sealed class LaneOptions
 {
     public const string Section = "Lanes";
 
-    private static readonly TimeSpan DrainLimitLast = TimeSpan.FromSeconds(15);
+    /// <summary>
+    /// After this many links in a row on which nothing could be acknowledged, a lane takes one message at a time.
+    /// </summary>
+    public const int BreaksBeforeOneByOne = 3;
+
+    /// <summary>The prefetch of a lane whose messages at hand exceeded <see cref="BufferLimitBytes"/>.</summary>
+    public const ushort LargeBodyPrefetch = 4;
+
+    /// <summary>
+    /// How often the pause before a link is opened again doubles: 200 ms to 3.2 s, below <see cref="OpenLimit"/>.
+    /// </summary>
+    public const int ReopenDoublings = 4;
+
+    /// <summary>The first pause before a lost link is opened again.</summary>
+    public static readonly TimeSpan ReopenPause = TimeSpan.FromMilliseconds(200);
 
     /// <value>
     /// 1 to 99; default 8. More lanes let more projects move side by side; one lane is worked by one process at a time.
@@ -25,10 +39,35 @@ internal sealed class LaneOptions
     /// <value>Default 1 s; several renewals must fit into a lease.</value>
     public TimeSpan RenewEvery { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <value>Default 10 s, up to 15 s: how long a lane may finish what it has at hand when it is handed over.</value>
+    /// <value>Default 10 s: how long a lane that is handed over may take to finish the batch in work and to
+    /// close.</value>
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <value>Bytes of one message's body; default 1 MiB, which holds 1,000 scenes with prompts of 1,000 characters.</value>
+    /// <value>
+    /// Default 30 s: how long a batch may take to be committed, or to be published and acknowledged, before the lane
+    /// counts as stuck. The lease of a stuck lane is not renewed, so another worker takes the lane over.
+    /// </value>
+    public TimeSpan ProgressLimit { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <value>Default 5 s: how long a lane may be without a link to the broker before its lease is no longer
+    /// renewed.</value>
+    public TimeSpan OpenLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <value>
+    /// Default 5 s: how long the broker may take to confirm a close, and the socket to take an acknowledgement. A lease
+    /// is released only after a confirmed close.
+    /// </value>
+    public TimeSpan CloseLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <value>
+    /// Bytes of the bodies that a lane has at hand, default 64 MiB. A lane above it opens its link anew with a prefetch
+    /// of
+    /// <see cref="LargeBodyPrefetch"/>, until as many messages as a full prefetch holds are done.
+    /// </value>
+    public long BufferLimitBytes { get; init; } = 64 * 1024 * 1024;
+
+    /// <value>Bytes of one message's body; default 1 MiB, which holds 1,000 scenes with prompts of 1,000
+    /// characters.</value>
     public int BodySizeLimitBytes { get; init; } = 1024 * 1024;
 
     /// <exception cref="InvalidOperationException">A value is out of its range; the process must not start.</exception>
@@ -39,12 +78,16 @@ internal sealed class LaneOptions
         Require(BatchLimit is >= 1 and <= 2000, $"{Section}__BatchLimit must be 1 to 2000");
         Require(RenewEvery > TimeSpan.Zero, $"{Section}__RenewEvery must be positive");
         Require(LeaseLength >= 3 * RenewEvery, $"{Section}__LeaseLength must be at least three times RenewEvery");
-        // Past 20 s MassTransit cancels deliveries one by one, and the broker would return them out of order.
-        Require(
-            DrainLimit > TimeSpan.Zero && DrainLimit <= DrainLimitLast,
-            $"{Section}__DrainLimit must be up to 15 s"
-        );
+        Require(DrainLimit > TimeSpan.Zero, $"{Section}__DrainLimit must be positive");
+        Require(ProgressLimit > TimeSpan.Zero, $"{Section}__ProgressLimit must be positive");
+        // The pause before a link is opened again counts as time without one.
+        Require(OpenLimit >= TimeSpan.FromSeconds(4), $"{Section}__OpenLimit must be at least 4 s");
+        Require(CloseLimit > TimeSpan.Zero, $"{Section}__CloseLimit must be positive");
         Require(BodySizeLimitBytes >= 1024, $"{Section}__BodySizeLimitBytes must be at least 1024");
+        Require(
+            BufferLimitBytes >= BodySizeLimitBytes,
+            $"{Section}__BufferLimitBytes must be at least {Section}__BodySizeLimitBytes"
+        );
     }
 
     private static void Require(bool holds, string rule)

@@ -1,4 +1,3 @@
-using MassTransit;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using RabbitMQ.Client;
@@ -18,13 +17,6 @@ internal static class LaneTopology
 
     // One point on the hash ring a lane: the exchange's binding key is the queue's weight.
     private const string Weight = "1";
-
-    /// <summary>How MassTransit declares a lane's queue; the same as <see cref="DeclareAsync"/> does.</summary>
-    public static void Configure(IRabbitMqReceiveEndpointConfigurator queue)
-    {
-        foreach (var (name, value) in Arguments(queue.InputAddress.Segments[^1]))
-            queue.SetQueueArgument(name, value);
-    }
 
     /// <summary>Declares everything that a publisher needs; declaring it again changes nothing.</summary>
     /// <remarks>

@@ -52,8 +52,14 @@ internal sealed class LaneTransaction(NpgsqlConnection connection, NpgsqlTransac
         return ++_versions[projectId];
     }
 
-    /// <summary>Queues a statement; it runs before the next read, or with the commit.</summary>
-    public void Write(string sql, params ReadOnlySpan<object> parameters) => _writes.Add(Statement(sql, parameters));
+    /// <summary>Queues a statement; it runs before the next read, or with the next flush.</summary>
+    /// <returns>The statement, which knows after it ran how many rows it has changed.</returns>
+    public NpgsqlBatchCommand Write(string sql, params ReadOnlySpan<object> parameters)
+    {
+        var statement = Statement(sql, parameters);
+        _writes.Add(statement);
+        return statement;
+    }
 
     /// <summary>Runs what was queued, then the statements given here, in one round trip.</summary>
     /// <returns>A reader over the given statements' results, in order; the caller disposes it.</returns>

@@ -80,8 +80,7 @@ internal sealed class LaneWriter(
             transaction.Decided(run);
         }
 
-        WriteReceipts(transaction, batch);
-        await transaction.FlushAsync(cancellation);
+        await WriteReceiptsAsync(transaction, batch, cancellation);
         await database.CommitAsync(cancellation);
         metrics.Committed(batch, clock.GetElapsedTime(startedAt));
     }
@@ -103,8 +102,7 @@ internal sealed class LaneWriter(
             Repeat(transaction, entry, earlier);
         else
             entry.Fail(reason, transaction.Now);
-        WriteReceipts(transaction, [entry]);
-        await transaction.FlushAsync(cancellation);
+        await WriteReceiptsAsync(transaction, [entry], cancellation);
         await database.CommitAsync(cancellation);
         metrics.Committed([entry], clock.GetElapsedTime(startedAt));
     }
@@ -241,7 +239,12 @@ internal sealed class LaneWriter(
         }
     }
 
-    private static void WriteReceipts(LaneTransaction transaction, IReadOnlyList<LaneEntry> batch)
+    /// <exception cref="ReceiptContentionException">Somebody else has written one of the receipts meanwhile.</exception>
+    private static async Task WriteReceiptsAsync(
+        LaneTransaction transaction,
+        IReadOnlyList<LaneEntry> batch,
+        CancellationToken cancellation
+    )
     {
         var changed = transaction.Changed.ToArray();
         if (changed.Length > 0)
@@ -256,9 +259,12 @@ internal sealed class LaneWriter(
 
         var receipts = batch.Select(x => x.Decision!).Where(x => x.IsNew).ToArray();
         if (receipts.Length == 0)
+        {
+            await transaction.FlushAsync(cancellation);
             return;
+        }
 
-        transaction.Write(
+        var write = transaction.Write(
             WriteReceiptsSql,
             receipts.Select(x => x.Entry.CommandId).ToArray(),
             receipts.Select(x => x.Entry.ProjectId).ToArray(),
@@ -275,6 +281,10 @@ internal sealed class LaneWriter(
             receipts.Select(x => Announcement.Write(x.Announcements)).ToArray(),
             transaction.Now
         );
+        await transaction.FlushAsync(cancellation);
+        // A command with the same id in another project is in another lane, under another row lock.
+        if (write.RecordsAffected != receipts.Length)
+            throw new ReceiptContentionException(receipts.Length - write.RecordsAffected);
     }
 
     private sealed record Known(byte[] RequestHash, LaneReceipt Receipt, int Replays, long? Place)
@@ -286,3 +296,11 @@ internal sealed class LaneWriter(
             && entry.RequestHash.AsSpan().SequenceEqual(RequestHash);
     }
 }
+
+/// <summary>
+/// Another transaction has written a receipt under the same command id since this one looked for it. Trying again finds
+/// that receipt.
+/// </summary>
+internal sealed class ReceiptContentionException(int count)
+    : Exception($"{count} receipts were written by another transaction meanwhile."),
+        IContention;

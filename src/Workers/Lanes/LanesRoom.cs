@@ -22,9 +22,18 @@ internal static class LanesRoom
         services.AddSingleton(options);
         services.AddSingleton<LaneMetrics>();
         services.AddSingleton<LaneWriter>();
+        services.AddSingleton<LaneSuspects>();
         services.AddSingleton<LaneApplier>();
-        services.AddSingleton<LaneAnnouncer>();
+        services.AddSingleton<LaneReader>();
+        services.AddSingleton<ILaneWork, LaneWork>();
+        services.AddSingleton<ILanePublisher, LanePublisher>();
+        services.AddSingleton<ILaneLinks, LaneLinks>();
         services.AddSingleton<LaneLeases>();
+        services.AddSingleton<ILaneLeases>(provider => provider.GetRequiredService<LaneLeases>());
+        services.AddSingleton<Func<int, ILane>>(provider =>
+            lane =>
+                ActivatorUtilities.CreateInstance<Lane>(provider, lane, provider.GetRequiredService<ILogger<Lane>>())
+        );
         services.AddHostedService<LaneBalancer>();
     }
 

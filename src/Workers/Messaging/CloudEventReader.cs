@@ -1,8 +1,4 @@
-using System.Net.Mime;
-using System.Runtime.Serialization;
 using System.Text.Json;
-using MassTransit;
-using MassTransit.RabbitMqTransport;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 
@@ -16,16 +12,16 @@ namespace Pipeline.Workers.Messaging;
 internal sealed record CloudEventAttributes(string? SpecVersion, string? Id, string? Source, string? Type)
 {
     /// <returns>Null where the headers do not make the message a CloudEvent in binary mode.</returns>
-    public static CloudEventAttributes? Of(ReceiveContext delivery)
+    public static CloudEventAttributes? Of(Delivery delivery)
     {
-        var prefix = CloudEvents.Prefixes.FirstOrDefault(x => Header(delivery, x + "specversion") is not null);
+        var prefix = CloudEvents.Prefixes.FirstOrDefault(x => delivery.Header(x + "specversion") is not null);
         return prefix is null
             ? null
             : new CloudEventAttributes(
-                Header(delivery, prefix + "specversion"),
-                Header(delivery, prefix + "id"),
-                Header(delivery, prefix + "source"),
-                Header(delivery, prefix + "type")
+                delivery.Header(prefix + "specversion"),
+                delivery.Header(prefix + "id"),
+                delivery.Header(prefix + "source"),
+                delivery.Header(prefix + "type")
             );
     }
 
@@ -48,74 +44,38 @@ internal sealed record CloudEventAttributes(string? SpecVersion, string? Id, str
         if (string.IsNullOrEmpty(Source))
             yield return "source: is required of a CloudEvent.";
     }
-
-    private static string? Header(ReceiveContext delivery, string name) =>
-        delivery.TransportHeaders.TryGetHeader(name, out var value) ? value.ToString() : null;
 }
 
 /// <summary>Makes a message of a CloudEvent.</summary>
 internal static class CloudEventReader
 {
-    /// <param name="delivery">The message.</param>
+    /// <param name="delivery">The message. Its id counts where the event's own is no UUID.</param>
     /// <param name="attributes">Of the event.</param>
     /// <param name="body">The event's data; null where it has none that could be a message.</param>
-    /// <param name="messageId">The AMQP message's id, where the event's own is no UUID.</param>
-    /// <param name="contentType">Of the data.</param>
-    public static ConsumeContext Open(
-        ReceiveContext delivery,
-        CloudEventAttributes attributes,
-        JsonElement? body,
-        Guid? messageId,
-        ContentType contentType
-    )
+    public static IncomingMessage Read(Delivery delivery, CloudEventAttributes attributes, JsonElement? body)
     {
-        var id = Guid.TryParse(attributes.Id, out var own) ? own : messageId;
+        var id = Guid.TryParse(attributes.Id, out var own) ? own : delivery.MessageId;
         if (attributes.Type is null || !MessageCatalog.TryFind(attributes.Type, out var contract))
         {
             // The command that its exchange takes is what its sender meant.
-            var exchange = delivery.GetPayload<RabbitMqBasicConsumeContext>().Exchange;
             throw new SchemaViolationException(
                 id,
                 projectId: null,
-                exchange,
+                delivery.Exchange,
                 [$"type: '{attributes.Type}' is no message of this pipeline."]
             );
         }
 
         if (body is not { } data)
             throw new SchemaViolationException(id, projectId: null, contract.Name, ["data: must be a JSON object."]);
-        return IncomingBody.Open(delivery, contract, data, id, contentType, [.. attributes.Violations()]);
-    }
-}
-
-/// <summary>A CloudEvent in structured mode: JSON with the message as its data (JSON event format 1.0.2).</summary>
-internal sealed class StructuredEventDeserializer(int bodySizeLimitBytes) : IMessageDeserializer
-{
-    public ContentType ContentType { get; } = new(CloudEvents.StructuredContentType);
-
-    public ConsumeContext Deserialize(ReceiveContext receiveContext)
-    {
-        var json = IncomingBody.Parse(receiveContext, bodySizeLimitBytes);
-        var amqp = receiveContext.GetPayload<RabbitMqBasicConsumeContext>();
-        return CloudEventReader.Open(
-            receiveContext,
-            CloudEventAttributes.Of(json),
-            DataOf(json),
-            Guid.TryParse(amqp.Properties.MessageId, out var id) ? id : null,
-            ContentType
-        );
+        return IncomingBody.Accept(delivery, contract, data, id, [.. attributes.Violations()]);
     }
 
-    public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
-        throw new NotSupportedException("A message's type is known only to its delivery.");
-
-    public MessageBody GetMessageBody(string text) => new StringMessageBody(text);
-
-    public void Probe(ProbeContext context) =>
-        context.CreateScope("cloudevents").Add("contentType", ContentType.MediaType);
-
-    // Section 3.1.1 of the format: the data as JSON, or any data as Base64.
-    private static JsonElement? DataOf(JsonElement json)
+    /// <summary>
+    /// The data of an event in structured mode (JSON event format 1.0.2, section 3.1.1): JSON, or any data as Base64.
+    /// </summary>
+    /// <returns>Null where there is no JSON object.</returns>
+    public static JsonElement? DataOf(JsonElement json)
     {
         if (IncomingBody.TextIn(json, "data_base64") is { } encoded)
         {

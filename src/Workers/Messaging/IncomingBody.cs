@@ -1,10 +1,7 @@
 using System.Buffers;
-using System.Net.Mime;
 using System.Runtime.Serialization;
 using System.Text.Json;
-using MassTransit;
-using MassTransit.RabbitMqTransport;
-using MassTransit.Serialization;
+using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Workers.Messaging;
@@ -12,18 +9,22 @@ namespace Pipeline.Workers.Messaging;
 /// <summary>From the bytes of a delivery to a body that fits its schema.</summary>
 internal static class IncomingBody
 {
-    private const RawSerializerOptions Raw = RawSerializerOptions.Default;
     private const string CommandId = "commandId";
 
+    /// <summary>
+    /// How bodies are read. As JSON Schema has it, another spelling of a property is another property, and is ignored.
+    /// </summary>
+    public static JsonSerializerOptions Options { get; } =
+        new(WireJson.Options) { PropertyNameCaseInsensitive = false, AllowTrailingCommas = true };
+
     /// <exception cref="SerializationException">It is empty, larger than the limit, or no JSON object.</exception>
-    public static JsonElement Parse(ReceiveContext delivery, int limitBytes)
+    public static JsonElement Parse(ReadOnlySpan<byte> json, int limitBytes)
     {
-        var bytes = delivery.Body.GetBytes();
-        if (bytes.Length == 0)
+        if (json.Length == 0)
             throw new SerializationException("The body is empty.");
-        if (bytes.Length > limitBytes)
-            throw new SerializationException($"The body has {bytes.Length} bytes; the limit is {limitBytes}.");
-        return Parse(bytes);
+        if (json.Length > limitBytes)
+            throw new SerializationException($"The body has {json.Length} bytes; the limit is {limitBytes}.");
+        return Parse(json);
     }
 
     /// <exception cref="SerializationException">It is no JSON object.</exception>
@@ -31,7 +32,7 @@ internal static class IncomingBody
     {
         try
         {
-            var body = JsonSerializer.Deserialize<JsonElement>(json, SystemTextJsonMessageSerializer.Options);
+            var body = JsonSerializer.Deserialize<JsonElement>(json, Options);
             return body.ValueKind == JsonValueKind.Object
                 ? body
                 : throw new SerializationException("The body is not a JSON object.");
@@ -74,44 +75,29 @@ internal static class IncomingBody
             : new SerializationException(string.Join(' ', violations));
     }
 
-    /// <summary>A message that its sender has named: checked, and as MassTransit's consumers read it.</summary>
-    /// <inheritdoc cref="Check"/>
+    /// <summary>Checks a message that its sender has named.</summary>
     /// <param name="delivery">The message.</param>
-    /// <param name="contentType">Of the body.</param>
+    /// <param name="contract">What the body has to be.</param>
+    /// <param name="body">An object.</param>
+    /// <param name="messageId">The message's own id; null where it has none.</param>
+    /// <param name="around">What is wrong with that which the body came in.</param>
+    /// <inheritdoc cref="Check" path="/exception"/>
     /// <exception cref="SerializationException">It came through the exchange of another message.</exception>
-    public static ConsumeContext Open(
-        ReceiveContext delivery,
+    public static IncomingMessage Accept(
+        Delivery delivery,
         MessageContract contract,
         JsonElement body,
         Guid? messageId,
-        ContentType contentType,
         params IReadOnlyList<string> around
     )
     {
         // The broker's rights are by exchange: by another name, a foreign service could send what is not for it.
         // Whatever is no message's exchange leads into queues, and is for workers and replays alone.
-        var exchange = delivery.GetPayload<RabbitMqBasicConsumeContext>().Exchange;
-        if (exchange != contract.Name && MessageCatalog.TryFind(exchange, out _))
+        if (delivery.Exchange != contract.Name && MessageCatalog.TryFind(delivery.Exchange, out _))
             throw new SerializationException(
-                $"'{contract.Name}' came through the exchange '{exchange}': it must be published to its own."
+                $"'{contract.Name}' came through the exchange '{delivery.Exchange}': it must be published to its own."
             );
-        return Open(delivery, contract.Type, Check(contract, body, messageId, around), contentType);
-    }
-
-    /// <summary>As MassTransit's consumers read it, for one type of message alone.</summary>
-    public static ConsumeContext Open(ReceiveContext delivery, Type type, JsonElement body, ContentType contentType)
-    {
-        var message = new RawMessageContext(delivery.TransportHeaders, delivery.InputAddress, Raw);
-        var serializer = new SystemTextJsonRawSerializerContext(
-            SystemTextJsonMessageSerializer.Instance,
-            SystemTextJsonMessageSerializer.Options,
-            contentType,
-            message,
-            [MessageUrn.ForTypeString(type)],
-            Raw,
-            body
-        );
-        return new UnansweredConsumeContext(delivery, serializer);
+        return new IncomingMessage(contract, Check(contract, body, messageId, around));
     }
 
     /// <summary>The text of a property; null where there is none that can be read.</summary>
@@ -174,18 +160,4 @@ internal static class IncomingBody
 
         return Parse(bytes.WrittenSpan);
     }
-}
-
-/// <summary>Nobody is answered at an address of the sender's choosing.</summary>
-/// <remarks>
-/// MassTransit sends the fault of a message to whatever exchange its headers name (BaseConsumeContext,
-/// <c>GenerateFault</c>), with the worker's rights. Here a receipt is the answer.
-/// </remarks>
-internal sealed class UnansweredConsumeContext(ReceiveContext delivery, SerializerContext body)
-    : BodyConsumeContext(delivery, body)
-{
-    // MassTransit declares neither as null, and takes null for none.
-    public override Uri ResponseAddress => null!;
-
-    public override Uri FaultAddress => null!;
 }

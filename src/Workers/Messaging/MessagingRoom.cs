@@ -55,7 +55,7 @@ internal static class MessagingRoom
                     context.GetRequiredService<ConsumerGuard>().Watch(name, endpoint);
                     if (context.GetServices<ForeignQueue>().FirstOrDefault(x => x.Name == name) is { } foreign)
                         endpoint.AddDeserializer(
-                            new DeserializerFactory(new WireDeserializer(bodySizeLimitBytes, foreign.Message)),
+                            new DeserializerFactory(new ForeignDeserializer(foreign.Message, bodySizeLimitBytes)),
                             isDefault: true
                         );
                     // The exchange of a command has its queue's name; events are bound by the slice that wants them.
@@ -74,14 +74,11 @@ internal static class MessagingRoom
                     rabbit.MessageTopology.SetEntityNameFormatter(new WireEntityNames());
                     rabbit.SendTopology.ConfigureErrorSettings = QueueTopology.ConfigureDeadLetters;
                     rabbit.SendTopology.ConfigureDeadLetterSettings = QueueTopology.ConfigureDeadLetters;
-                    rabbit.AddDeserializer(
-                        new DeserializerFactory(new WireDeserializer(bodySizeLimitBytes)),
-                        isDefault: true
-                    );
-                    rabbit.AddDeserializer(new DeserializerFactory(new EnvelopeDeserializer(bodySizeLimitBytes)));
-                    rabbit.AddDeserializer(
-                        new DeserializerFactory(new StructuredEventDeserializer(bodySizeLimitBytes))
-                    );
+                    foreach (var deserializer in WireDeserializer.All(bodySizeLimitBytes))
+                        rabbit.AddDeserializer(
+                            new DeserializerFactory(deserializer),
+                            isDefault: deserializer.ContentType.MediaType == WireJson.ContentType
+                        );
                     // As JSON Schema has it: another spelling of a property is another one, and let pass unread.
                     rabbit.ConfigureJsonSerializerOptions(json => new JsonSerializerOptions(json)
                     {

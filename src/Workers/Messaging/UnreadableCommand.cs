@@ -43,20 +43,19 @@ internal sealed record UnreadableCommand(Guid CommandId, Guid ProjectId, string 
     /// <param name="delivery">The message.</param>
     /// <param name="error">Why it could not be read; null where no consumer wanted it.</param>
     /// <param name="unwanted">What to say where no consumer wanted it.</param>
-    public static UnreadableCommand? Of(ReceiveContext delivery, Exception? error, string unwanted)
+    public static UnreadableCommand? Of(Delivery delivery, Exception? error, string unwanted)
     {
-        var amqp = delivery.GetPayload<RabbitMqBasicConsumeContext>();
         var violation = error as SchemaViolationException;
-        if ((violation?.CommandId ?? IdOf(amqp.Properties.MessageId)) is not { } commandId)
+        if ((violation?.CommandId ?? IdOf(delivery.Properties.MessageId)) is not { } commandId)
             return null;
 
         var reason =
             violation?.Message ?? (error is null ? unwanted : $"The message cannot be read: {Describe(error)}");
         return new UnreadableCommand(
             commandId,
-            violation?.ProjectId ?? IdOf(amqp.RoutingKey) ?? Guid.Empty,
-            Shorten(violation?.Name ?? NameOf(amqp), NameLength),
-            delivery.Body.GetBytes(),
+            violation?.ProjectId ?? IdOf(delivery.RoutingKey) ?? Guid.Empty,
+            Shorten(violation?.Name ?? NameOf(delivery), NameLength),
+            delivery.Body.ToArray(),
             Shorten(reason, ReasonLength)
         );
     }
@@ -70,8 +69,8 @@ internal sealed record UnreadableCommand(Guid CommandId, Guid ProjectId, string 
     }
 
     // What the exchange takes counts where the type is nothing that anybody knows.
-    private static string NameOf(RabbitMqBasicConsumeContext amqp) =>
-        amqp.Properties.Type is { } type && MessageCatalog.TryFind(type, out _) ? type : amqp.Exchange;
+    private static string NameOf(Delivery delivery) =>
+        delivery.Properties.Type is { } type && MessageCatalog.TryFind(type, out _) ? type : delivery.Exchange;
 
     private static Guid? IdOf(string? text) => Guid.TryParse(text, out var id) && id != Guid.Empty ? id : null;
 

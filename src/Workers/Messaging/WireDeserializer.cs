@@ -1,40 +1,30 @@
 using System.Net.Mime;
-using System.Runtime.Serialization;
 using MassTransit;
-using MassTransit.RabbitMqTransport;
 using MassTransit.Serialization;
 using Pipeline.Wire;
-using Pipeline.Wire.Schemas;
 
 namespace Pipeline.Workers.Messaging;
 
-/// <summary>
-/// Reads plain JSON from any language. Which message it is, is said by the AMQP <c>type</c>, or else by the exchange
-/// that it was published to; where the headers make it a CloudEvent in binary mode, by that event's type.
-/// </summary>
-/// <remarks>
-/// MassTransit's own raw deserializer gives a message without its private header to every consumer of the queue: a save
-/// and a delete would both run.
-/// </remarks>
+/// <summary>Lets MassTransit's endpoints read messages as <see cref="MessageReader"/> does.</summary>
+/// <param name="contentType">The form that MassTransit asks this one for; the reader looks at the message itself.</param>
 /// <param name="bodySizeLimitBytes">Larger bodies are not read.</param>
-/// <param name="only">Given for a queue where everything is this message, whatever its sender calls it.</param>
-internal sealed class WireDeserializer(int bodySizeLimitBytes, Type? only = null) : IMessageDeserializer
+internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimitBytes) : IMessageDeserializer
 {
-    public ContentType ContentType => SystemTextJsonRawMessageSerializer.JsonContentType;
+    /// <summary>One for each form.</summary>
+    public static IEnumerable<WireDeserializer> All(int bodySizeLimitBytes) =>
+        [
+            new(SystemTextJsonRawMessageSerializer.JsonContentType, bodySizeLimitBytes),
+            new(SystemTextJsonMessageSerializer.JsonContentType, bodySizeLimitBytes),
+            new(new ContentType(CloudEvents.StructuredContentType), bodySizeLimitBytes),
+        ];
 
-    public ConsumeContext Deserialize(ReceiveContext receiveContext)
-    {
-        var body = IncomingBody.Parse(receiveContext, bodySizeLimitBytes);
-        if (only is not null)
-            return IncomingBody.Open(receiveContext, only, body, ContentType);
+    public ContentType ContentType => contentType;
 
-        var amqp = receiveContext.GetPayload<RabbitMqBasicConsumeContext>();
-        var messageId = Guid.TryParse(amqp.Properties.MessageId, out var id) ? id : (Guid?)null;
-        if (CloudEventAttributes.Of(receiveContext) is { } attributes)
-            return CloudEventReader.Open(receiveContext, attributes, body, messageId, ContentType);
-
-        return IncomingBody.Open(receiveContext, ContractOf(receiveContext, amqp), body, messageId, ContentType);
-    }
+    public ConsumeContext Deserialize(ReceiveContext receiveContext) =>
+        MessageReader.Read(Delivery.Of(receiveContext), bodySizeLimitBytes) is { } message
+            ? UnansweredConsumeContext.Of(receiveContext, message.Contract.Type, message.Body, ContentType)
+            // No message of the contracts: MassTransit finds no consumer for it.
+            : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);
 
     // MassTransit asks for this only when it reads a message outside a receive endpoint, which nothing here does.
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
@@ -42,35 +32,65 @@ internal sealed class WireDeserializer(int bodySizeLimitBytes, Type? only = null
 
     public MessageBody GetMessageBody(string text) => new StringMessageBody(text);
 
-    public void Probe(ProbeContext context) =>
-        context.CreateScope("plain-json").Add("contentType", ContentType.MediaType);
-
-    private static MessageContract ContractOf(ReceiveContext delivery, RabbitMqBasicConsumeContext amqp)
-    {
-        if (
-            delivery.TransportHeaders.TryGetHeader(MessageHeaders.MessageType, out var header)
-            && MessageUrns.Find(header.ToString()!.Split(';')) is { } named
-        )
-            return named;
-
-        var name = string.IsNullOrEmpty(amqp.Properties.Type) ? amqp.Exchange : amqp.Properties.Type;
-        return MessageCatalog.TryFind(name, out var contract)
-            ? contract
-            : throw new SerializationException(
-                $"'{name}' is no message of this pipeline (AMQP type, or the exchange)."
-            );
-    }
+    public void Probe(ProbeContext context) => context.CreateScope("wire").Add("contentType", ContentType.MediaType);
 }
 
-/// <summary>The messages by the names that MassTransit gives to their types.</summary>
-internal static class MessageUrns
+/// <summary>Reads everything in a queue as one message, whatever its sender calls it.</summary>
+/// <param name="message">What it is read as.</param>
+/// <param name="bodySizeLimitBytes">Larger bodies are not read.</param>
+internal sealed class ForeignDeserializer(Type message, int bodySizeLimitBytes) : IMessageDeserializer
 {
-    private static readonly Dictionary<string, MessageContract> ByUrn = MessageCatalog.All.ToDictionary(
-        x => MessageUrn.ForTypeString(x.Type),
-        StringComparer.OrdinalIgnoreCase
-    );
+    public ContentType ContentType => SystemTextJsonRawMessageSerializer.JsonContentType;
 
-    /// <returns>Null where none of the names is a message of the contracts.</returns>
-    public static MessageContract? Find(IEnumerable<string> urns) =>
-        urns.Select(x => ByUrn.GetValueOrDefault(x.Trim())).FirstOrDefault(x => x is not null);
+    public ConsumeContext Deserialize(ReceiveContext receiveContext)
+    {
+        var body = IncomingBody.Parse(receiveContext.Body.GetBytes(), bodySizeLimitBytes);
+        return UnansweredConsumeContext.Of(receiveContext, message, body, ContentType);
+    }
+
+    public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>
+        throw new NotSupportedException("A message's type is known only to its queue.");
+
+    public MessageBody GetMessageBody(string text) => new StringMessageBody(text);
+
+    public void Probe(ProbeContext context) => context.CreateScope("foreign").Add("contentType", ContentType.MediaType);
+}
+
+/// <summary>A message's context that sends no answer to an address of the sender's choosing.</summary>
+/// <remarks>
+/// MassTransit sends the fault of a message to whatever exchange its headers name (BaseConsumeContext,
+/// <c>GenerateFault</c>), with the worker's rights. Here a receipt is the answer.
+/// </remarks>
+internal sealed class UnansweredConsumeContext(ReceiveContext delivery, SerializerContext body)
+    : BodyConsumeContext(delivery, body)
+{
+    private const RawSerializerOptions Raw = RawSerializerOptions.Default;
+
+    // MassTransit declares neither as null, and takes null for none.
+    public override Uri ResponseAddress => null!;
+
+    public override Uri FaultAddress => null!;
+
+    /// <summary>A body as MassTransit's consumers of one type of message read it, and no other consumer.</summary>
+    public static UnansweredConsumeContext Of(
+        ReceiveContext delivery,
+        Type type,
+        System.Text.Json.JsonElement body,
+        ContentType contentType
+    )
+    {
+        var message = new RawMessageContext(delivery.TransportHeaders, delivery.InputAddress, Raw);
+        return new UnansweredConsumeContext(
+            delivery,
+            new SystemTextJsonRawSerializerContext(
+                SystemTextJsonMessageSerializer.Instance,
+                SystemTextJsonMessageSerializer.Options,
+                contentType,
+                message,
+                [MessageUrn.ForTypeString(type)],
+                Raw,
+                body
+            )
+        );
+    }
 }

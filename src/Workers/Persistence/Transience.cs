@@ -3,6 +3,9 @@ using Npgsql;
 
 namespace Pipeline.Workers.Persistence;
 
+/// <summary>An error of this program that means the same as a serialization failure: roll back and try again.</summary>
+internal interface IContention;
+
 /// <summary>Which database errors end by themselves.</summary>
 /// <remarks>SQLSTATE classes: PostgreSQL documentation, appendix A, "PostgreSQL Error Codes".</remarks>
 internal static class Transience
@@ -13,12 +16,13 @@ internal static class Transience
     /// <summary>Two writers met: deadlock, serialization failure, lock time-out. Trying again at once is right.</summary>
     public static bool IsContention(Exception error) =>
         Unwrapped(error)
-            is PostgresException
-            {
-                SqlState: PostgresErrorCodes.SerializationFailure
-                    or PostgresErrorCodes.DeadlockDetected
-                    or PostgresErrorCodes.LockNotAvailable
-            };
+            is IContention
+                or PostgresException
+                {
+                    SqlState: PostgresErrorCodes.SerializationFailure
+                        or PostgresErrorCodes.DeadlockDetected
+                        or PostgresErrorCodes.LockNotAvailable
+                };
 
     /// <summary>
     /// The server is away, starting, stopping or full, or it has ended the session: class 08, 53, 57P0x, an idle

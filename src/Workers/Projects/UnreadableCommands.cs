@@ -41,7 +41,11 @@ internal sealed partial class UnreadableCommandFilter(
 
     private async Task RefuseAsync(ReceiveContext context, Exception? error)
     {
-        var unread = UnreadableCommand.Of(context, error, "The message's type is not one that this queue takes.");
+        var unread = UnreadableCommand.Of(
+            Delivery.Of(context),
+            error,
+            "The message's type is not one that this queue takes."
+        );
         if (unread is null || !MessageCatalog.TryFind(unread.Name, out var contract) || !contract.IsCommand)
             return;
 

@@ -69,10 +69,11 @@ public sealed class ScratchDesk : IAsyncLifetime
     )
     {
         var ids = new Guid[count];
+        await using var run = await ConfirmedRun.OpenAsync(_connection);
         for (var i = 0; i < count; i++)
         {
             ids[i] = Guid.NewGuid();
-            await PublishAsync(
+            await run.PublishAsync(
                 WireNames.ErrorQueue(queue),
                 (project ?? Guid.NewGuid()).ToString(),
                 Dead(ids[i], type, reason),
@@ -80,6 +81,7 @@ public sealed class ScratchDesk : IAsyncLifetime
             );
         }
 
+        await run.ConfirmedAsync();
         return ids;
     }
 
@@ -114,13 +116,7 @@ public sealed class ScratchDesk : IAsyncLifetime
     public Task<CliRun> RunAsync(params string[] args) => CliRun.OfAsync(_servers.Configuration, args);
 
     /// <summary>Takes everything out of a queue, in its order.</summary>
-    public async Task<List<BasicGetResult>> DrainAsync(string queue)
-    {
-        var messages = new List<BasicGetResult>();
-        while (await _channel.BasicGetAsync(queue, autoAck: true) is { } got)
-            messages.Add(got);
-        return messages;
-    }
+    public Task<List<BasicGetResult>> DrainAsync(string queue) => QueueDrain.DrainAsync(_connection, queue);
 
     public async Task<uint> CountAsync(string queue) => await _channel.MessageCountAsync(queue);
 

@@ -1,6 +1,4 @@
-using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
-using Amazon.Runtime;
 using Amazon.S3;
 using Microsoft.Extensions.Configuration;
 using Npgsql;
@@ -16,8 +14,19 @@ namespace Pipeline.Publisher.Tests.Harness;
 /// </summary>
 public sealed class ScratchServers : IAsyncLifetime
 {
-    private readonly string _name = $"publisher_tests_{Guid.NewGuid():N}";
-    private readonly HttpClient _management = Servers.Management();
+    private static readonly DatabaseTemplate Migrated = new(async name =>
+    {
+        await using var source = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(name));
+        foreach (var file in Directory.GetFiles(Migrations(), "*.sql").Order(StringComparer.Ordinal))
+            await ExecuteAsync(source, await File.ReadAllTextAsync(file));
+        var reader = new NpgsqlConnectionStringBuilder(Scratch.Required("ConnectionStrings__Status")).Username;
+        await ExecuteAsync(
+            source,
+            $"grant usage on schema status to {reader}; grant select on all tables in schema status to {reader}"
+        );
+    });
+
+    private readonly string _name = Scratch.NewName();
     private IConnection? _connection;
 
     /// <summary>What the publisher reads: its own roles and nothing of the workers'.</summary>
@@ -28,44 +37,29 @@ public sealed class ScratchServers : IAsyncLifetime
     /// <summary>As the workers' role, to write rows.</summary>
     public NpgsqlDataSource Database { get; private set; } = NpgsqlDataSource.Create("Host=unset");
 
-    public AmazonS3Client Store { get; } =
-        new(
-            new BasicAWSCredentials(Servers.Required("Storage__AccessKey"), Servers.Required("Storage__SecretKey")),
-            new AmazonS3Config
-            {
-                ServiceURL = Servers.Required("Storage__ServiceUrl"),
-                AuthenticationRegion = "us-east-1",
-                ForcePathStyle = true,
-                RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-                ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            }
-        );
+    public AmazonS3Client Store { get; } = Scratch.NewStoreClient();
 
-    public string Bucket => _name.Replace('_', '-')[..40];
+    public string Bucket => _name.Replace('_', '-');
 
     public async Task InitializeAsync()
     {
         var broker = new UriBuilder(Servers.Broker) { Path = _name };
-        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
-        foreach (var user in new[] { broker.UserName, Servers.Required("Management__Username") })
-            await ManageAsync(
-                HttpMethod.Put,
-                $"/api/permissions/{_name}/{user}",
-                new
-                {
-                    configure = ".*",
-                    write = ".*",
-                    read = ".*",
-                }
-            );
+        using (var management = new BrokerManagement())
+        {
+            await management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
+            foreach (var user in new[] { broker.UserName, Servers.Required("Management__Username") })
+                await management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
+        }
+
         _connection = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
 
-        await CreateDatabaseAsync();
+        await Migrated.CloneAsync(_name);
+        Database = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(_name));
         await Store.PutBucketAsync(Bucket);
 
         Settings["Publisher:RabbitMq"] = broker.Uri.ToString();
         Settings["Publisher:Url"] = "http://127.0.0.1:0";
-        Settings["ConnectionStrings:Status"] = In(_name, "ConnectionStrings__Status");
+        Settings["ConnectionStrings:Status"] = DatabaseServer.ConnectionString(_name, "ConnectionStrings__Status");
         Settings["Storage:ServiceUrl"] = Servers.Required("Storage__ServiceUrl");
         Settings["Storage:Region"] = "us-east-1";
         Settings["Storage:Bucket"] = Bucket;
@@ -79,14 +73,12 @@ public sealed class ScratchServers : IAsyncLifetime
         if (_connection is not null)
             await _connection.DisposeAsync();
         await Database.DisposeAsync();
-        NpgsqlConnection.ClearAllPools();
-        await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        foreach (var o in (await Store.ListObjectsV2Async(new() { BucketName = Bucket })).S3Objects ?? [])
-            await Store.DeleteObjectAsync(Bucket, o.Key);
-        await Store.DeleteBucketAsync(Bucket);
-        Store.Dispose();
-        await DatabaseServer.DropAsync(_name);
-        _management.Dispose();
+        await Scratch.RemoveLaterAsync(async () =>
+        {
+            await Scratch.RemoveBucketAsync(Store, Bucket);
+            Store.Dispose();
+        });
+        await Scratch.RemoveLaterAsync(_name);
     }
 
     /// <summary>A command's exchange, durable as the workers declare it, with a queue of the same name behind it or none.</summary>
@@ -104,28 +96,15 @@ public sealed class ScratchServers : IAsyncLifetime
         return channel;
     }
 
-    public async Task SqlAsync(string sql, params object[] parameters)
+    public Task SqlAsync(string sql, params object[] parameters) => ExecuteAsync(Database, sql, parameters);
+
+    private static async Task ExecuteAsync(NpgsqlDataSource database, string sql, params object[] parameters)
     {
-        await using var command = Database.CreateCommand(sql);
+        await using var command = database.CreateCommand(sql);
         foreach (var value in parameters)
             command.Parameters.Add(new NpgsqlParameter { Value = value });
         await command.ExecuteNonQueryAsync();
     }
-
-    private async Task CreateDatabaseAsync()
-    {
-        await DatabaseServer.CreateAsync(_name);
-        Database = NpgsqlDataSource.Create(In(_name, "ConnectionStrings__Postgres"));
-        foreach (var file in Directory.GetFiles(Migrations(), "*.sql").Order(StringComparer.Ordinal))
-            await SqlAsync(await File.ReadAllTextAsync(file));
-        var reader = new NpgsqlConnectionStringBuilder(Servers.Required("ConnectionStrings__Status")).Username;
-        await SqlAsync(
-            $"grant usage on schema status to {reader}; grant select on all tables in schema status to {reader}"
-        );
-    }
-
-    private static string In(string database, string variable) =>
-        new NpgsqlConnectionStringBuilder(Servers.Required(variable)) { Database = database }.ConnectionString;
 
     private static string Migrations([CallerFilePath] string thisFile = "") =>
         Path.Combine(
@@ -138,11 +117,4 @@ public sealed class ScratchServers : IAsyncLifetime
             "Persistence",
             "Migrations"
         );
-
-    private async Task ManageAsync(HttpMethod method, string path, object? body = null)
-    {
-        using var request = new HttpRequestMessage(method, path) { Content = JsonContent.Create(body ?? new { }) };
-        using var answer = await _management.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
-    }
 }

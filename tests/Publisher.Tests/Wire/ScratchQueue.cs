@@ -37,13 +37,12 @@ internal sealed class ScratchQueue : IAsyncDisposable
     public WireMessage[] Messages(int count) => [.. Enumerable.Range(0, count).Select(_ => Message(Guid.NewGuid()))];
 
     /// <summary>The ids of all messages in the queue, in its order.</summary>
-    public async Task<List<Guid>> ReadAllAsync()
-    {
-        var ids = new List<Guid>();
-        while (await _channel.BasicGetAsync(Name, autoAck: true) is { } got)
-            ids.Add(Guid.Parse(got.BasicProperties.MessageId ?? ""));
-        return ids;
-    }
+    public async Task<List<Guid>> ReadAllAsync() =>
+        [
+            .. (await QueueDrain.DrainAsync(_connection, Name)).Select(x =>
+                Guid.Parse(x.BasicProperties.MessageId ?? "")
+            ),
+        ];
 
     public async ValueTask DisposeAsync()
     {

@@ -13,9 +13,9 @@ internal sealed class BrokerManagement : IDisposable
 
     public BrokerManagement()
     {
-        var login = $"{Stack.Required("Management__Username")}:{Stack.Required("Management__Password")}";
+        var login = $"{Scratch.Required("Management__Username")}:{Scratch.Required("Management__Password")}";
         var basic = Convert.ToBase64String(Encoding.UTF8.GetBytes(login));
-        _client.BaseAddress = new Uri(Stack.Required("Management__Url"));
+        _client.BaseAddress = new Uri(Scratch.Required("Management__Url"));
         _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", basic);
     }
 

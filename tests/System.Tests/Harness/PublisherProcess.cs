@@ -20,7 +20,7 @@ internal sealed partial class PublisherProcess : IAsyncDisposable
 
     public static async Task<PublisherProcess> ServeAsync(IReadOnlyDictionary<string, string> settings)
     {
-        var program = Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll");
+        var program = Programs.Publisher;
         var start = new ProcessStartInfo("dotnet", [program, "serve"])
         {
             UseShellExecute = false,

@@ -1,4 +1,3 @@
-using Amazon.Runtime;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -7,20 +6,16 @@ namespace Pipeline.SystemTests.Harness;
 /// <summary>A bucket of a test's own on the real S3 server; whoever is told its name makes it, and it goes with the test.</summary>
 internal sealed class ScratchBucket : IAsyncDisposable
 {
-    public string Name { get; } = $"t-{Guid.NewGuid():N}";
+    public string Name { get; } = Scratch.NewBucketName();
 
-    public AmazonS3Client Client { get; } =
-        new(
-            new BasicAWSCredentials(Stack.Required("Storage__AccessKey"), Stack.Required("Storage__SecretKey")),
-            new AmazonS3Config
-            {
-                ServiceURL = Stack.Required("Storage__ServiceUrl"),
-                ForcePathStyle = true,
-                AuthenticationRegion = Stack.Required("Storage__Region"),
-                RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
-                ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
-            }
-        );
+    public AmazonS3Client Client { get; } = Scratch.NewStoreClient();
+
+    /// <summary>Makes a bucket, as <c>migrate</c> does.</summary>
+    public static async Task MakeAsync(string name)
+    {
+        using var client = Scratch.NewStoreClient();
+        await client.PutBucketAsync(name);
+    }
 
     /// <summary>Every key, in the order of the listing.</summary>
     public async Task<List<string>> KeysAsync(string prefix = "")
@@ -63,10 +58,10 @@ internal sealed class ScratchBucket : IAsyncDisposable
             );
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await DeleteAsync(await KeysAsync());
-        await Client.DeleteBucketAsync(Name);
-        Client.Dispose();
-    }
+    public async ValueTask DisposeAsync() =>
+        await Scratch.RemoveLaterAsync(async () =>
+        {
+            await Scratch.RemoveBucketAsync(Client, Name);
+            Client.Dispose();
+        });
 }

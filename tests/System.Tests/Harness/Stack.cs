@@ -10,10 +10,10 @@ namespace Pipeline.SystemTests.Harness;
 /// </summary>
 public class Stack : IAsyncLifetime
 {
-    private readonly string _name = $"t{Guid.NewGuid():N}";
     private readonly List<WorkerProcess> _workers = [];
     private readonly List<string> _users = [];
     private readonly BrokerManagement _management = new();
+    private PreparedPipeline? _own;
 
     public Uri Broker { get; private set; } = null!;
 
@@ -28,12 +28,17 @@ public class Stack : IAsyncLifetime
             StringComparer.Ordinal
         )
         {
-            ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq")) { Path = _name }.Uri.ToString(),
-            ["ConnectionStrings__Status"] = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Status"))
+            ["Publisher__RabbitMq"] = new UriBuilder(Required("Publisher__RabbitMq"))
             {
-                Database = _name,
-            }.ConnectionString,
+                Path = VirtualHost,
+            }.Uri.ToString(),
+            ["ConnectionStrings__Status"] = DatabaseServer.ConnectionString(
+                new NpgsqlConnectionStringBuilder(Settings["ConnectionStrings__Postgres"]).Database!,
+                "ConnectionStrings__Status"
+            ),
         };
+
+    private string VirtualHost => _own?.VirtualHost ?? throw new InvalidOperationException("Not initialised.");
 
     /// <summary>Extra settings of the workers, before the first one starts.</summary>
     protected virtual IEnumerable<(string Name, string Value)> WorkerSettings => [];
@@ -41,51 +46,41 @@ public class Stack : IAsyncLifetime
     /// <summary>The broker with the workers' login; one that may do anything, unless a test is about logins.</summary>
     protected virtual Task<Uri> WorkersLoginAsync() => Task.FromResult(Broker);
 
-    public static string Required(string variable) =>
-        Environment.GetEnvironmentVariable(variable)
-        ?? throw new InvalidOperationException(
-            $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\"."
-        );
+    /// <summary>
+    /// False for a test that is about making the schema and the topology: its pipeline is made by <c>migrate</c>, with
+    /// the settings and the login of its workers. Others get a copy of what <c>migrate</c> has made.
+    /// </summary>
+    protected virtual bool IsCopied => true;
+
+    public static string Required(string variable) => Scratch.Required(variable);
 
     public virtual async Task InitializeAsync()
     {
-        var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
-        Broker = broker.Uri;
-        await _management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
-        var publisher = new Uri(Required("Publisher__RabbitMq")).UserInfo.Split(':')[0];
-        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
-            await _management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
-        await _management.GrantAsync(_name, publisher, BrokerUser.Of("publisher"));
-
-        var server = Required("ConnectionStrings__Postgres");
-        await DatabaseServer.CreateAsync(_name);
-        var connection = new NpgsqlConnectionStringBuilder(server) { Database = _name, MaxPoolSize = 8 };
-        Database = NpgsqlDataSource.Create(connection.ConnectionString);
-
-        connection.Remove("Maximum Pool Size");
+        _own = IsCopied ? await PreparedPipelines.TakeAsync() : await PreparedPipelines.MakeEmptyAsync();
+        Broker = PreparedPipelines.BrokerOf(VirtualHost);
+        Database = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(_own.Database, poolSize: 8));
         Settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["ConnectionStrings__RabbitMq"] = (await WorkersLoginAsync()).ToString(),
-            ["ConnectionStrings__Postgres"] = connection.ConnectionString,
+            ["ConnectionStrings__Postgres"] = DatabaseServer.ConnectionString(_own.Database),
         }
             .Concat(WorkerSettings.Select(x => KeyValuePair.Create(x.Name, x.Value)))
             .ToDictionary(StringComparer.Ordinal);
-        await WorkerProcess.MigrateAsync(Settings);
+        if (!IsCopied)
+            await WorkerProcess.MigrateAsync(Settings);
+        else if (Settings.TryGetValue("Storage__Bucket", out var bucket))
+            await ScratchBucket.MakeAsync(bucket);
     }
 
     public virtual async Task DisposeAsync()
     {
         foreach (var worker in _workers)
             await worker.DisposeAsync();
-        if (Database is null)
+        if (_own is null)
             return; // It was never made, and the test has said why.
-        foreach (var user in _users)
-            await _management.SendAsync(HttpMethod.Delete, $"/api/users/{user}");
         await Database.DisposeAsync();
-        NpgsqlConnection.ClearAllPools();
-        await _management.SendAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        await DatabaseServer.DropAsync(_name);
         _management.Dispose();
+        await PreparedPipelines.RemoveLaterAsync(_own, IsCopied, _users);
     }
 
     /// <param name="name">What the status views call it.</param>
@@ -103,7 +98,7 @@ public class Stack : IAsyncLifetime
     public ConfirmedPublisher NewPublisher() => new(Broker, "system tests");
 
     /// <inheritdoc cref="BrokerManagement.NamesAsync"/>
-    public Task<List<string>> NamesAsync(string kind) => _management.NamesAsync(_name, kind);
+    public Task<List<string>> NamesAsync(string kind) => _management.NamesAsync(VirtualHost, kind);
 
     /// <summary>A RabbitMQ user with the permissions of one that installations have, for this pipeline alone.</summary>
     /// <param name="role"><c>workers</c>, <c>publisher</c> or <c>client</c>.</param>
@@ -111,10 +106,10 @@ public class Stack : IAsyncLifetime
     /// <returns>The broker with that user's login.</returns>
     public async Task<Uri> CreateUserAsync(string role, string tags = "")
     {
-        var (user, password) = ($"{_name}-{role}-{_users.Count}", Guid.NewGuid().ToString("N"));
+        var (user, password) = ($"{VirtualHost}-{role}-{_users.Count}", Guid.NewGuid().ToString("N"));
         _users.Add(user);
         await _management.SendAsync(HttpMethod.Put, $"/api/users/{user}", new { password, tags });
-        await _management.GrantAsync(_name, user, BrokerUser.Of(role));
+        await _management.GrantAsync(VirtualHost, user, BrokerUser.Of(role));
         return new UriBuilder(Broker) { UserName = user, Password = password }.Uri;
     }
 
@@ -128,7 +123,7 @@ public class Stack : IAsyncLifetime
         await _management.SendAsync(HttpMethod.Put, "/api/users/guest", new { password = "guest", tags = "" });
         const string Answers = @"amq\.gen-.*";
         var may = new BrokerUser("guest", $"^{Answers}$", $"^({exchange}|{Answers})$", $"^{Answers}$");
-        await _management.GrantAsync(_name, "guest", may);
+        await _management.GrantAsync(VirtualHost, "guest", may);
         return new UriBuilder(Broker) { UserName = "", Password = "" }.Uri;
     }
 
@@ -136,7 +131,7 @@ public class Stack : IAsyncLifetime
     /// <returns>How many there were.</returns>
     public async Task<int> CloseConnectionsAsync()
     {
-        var json = await _management.GetAsync($"/api/vhosts/{_name}/connections");
+        var json = await _management.GetAsync($"/api/vhosts/{VirtualHost}/connections");
         using var connections = System.Text.Json.JsonDocument.Parse(json);
         var names = connections.RootElement.EnumerateArray().Select(x => x.GetProperty("name").GetString()!).ToArray();
         foreach (var name in names)
@@ -177,7 +172,7 @@ public class Stack : IAsyncLifetime
         {
             if (DateTimeOffset.UtcNow > deadline)
             {
-                var report = await StackReport.WriteAsync(_management, _name, Database);
+                var report = await StackReport.WriteAsync(_management, VirtualHost, Database);
                 throw new TimeoutException(
                     $"Not seen in time: {fact}\n{report}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
                 );
@@ -215,4 +210,10 @@ public class Stack : IAsyncLifetime
         await using var channel = await connection.CreateChannelAsync();
         return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
     }
+}
+
+/// <summary>A pipeline that is made as an operator makes one.</summary>
+public sealed class MigratedStack : Stack
+{
+    protected override bool IsCopied => false;
 }

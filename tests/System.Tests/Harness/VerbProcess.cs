@@ -46,10 +46,7 @@ public sealed class VerbProcess : IAsyncDisposable
 
     public static VerbProcess Start(IReadOnlyDictionary<string, string> settings, params string[] args)
     {
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll"), .. args]
-        )
+        var start = new ProcessStartInfo("dotnet", [Programs.Publisher, .. args])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

@@ -85,10 +85,7 @@ public sealed partial class WorkerProcess : IAsyncDisposable
 
     private static Process Launch(string verb, IReadOnlyDictionary<string, string> settings, string name)
     {
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [Path.Combine(AppContext.BaseDirectory, "Pipeline.Workers.dll"), verb]
-        )
+        var start = new ProcessStartInfo("dotnet", [Programs.Workers, verb])
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

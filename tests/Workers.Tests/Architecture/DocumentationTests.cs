@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.DeadLetters;
 using Pipeline.Contracts.Storyboards;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Cdn;
@@ -160,7 +161,7 @@ public sealed partial class DocumentationTests
 
     private static async Task<string> HelpAsync()
     {
-        var program = Path.Combine(AppContext.BaseDirectory, "Pipeline.Publisher.dll");
+        var program = Programs.Publisher;
         var start = new ProcessStartInfo("dotnet", [program, "--help"])
         {
             UseShellExecute = false,

@@ -1,7 +1,5 @@
-using System.Net.Http.Headers;
 using System.Text;
 using MassTransit;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -13,9 +11,9 @@ using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
+using Pipeline.Workers.Tests.Persistence;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
-using Shouldly;
 using Xunit;
 
 namespace Pipeline.Workers.Tests.Harness;
@@ -30,7 +28,7 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60); // A bound for a slow machine, never a sleep.
 
-    private readonly string _name = $"t{Guid.NewGuid():N}";
+    private readonly string _name = Scratch.NewName();
     private string _brokerUri = "";
     private string _database = "";
     private IHost _host = null!;
@@ -47,21 +45,17 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     public virtual async Task InitializeAsync()
     {
-        var broker = new UriBuilder(Required("ConnectionStrings__RabbitMq")) { Path = _name };
-        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
-        foreach (var user in new[] { broker.UserName, Required("Management__Username") })
+        var broker = new UriBuilder(Scratch.Required("ConnectionStrings__RabbitMq")) { Path = _name };
+        using (var management = new BrokerManagement())
         {
-            const string All = """{"configure":".*","write":".*","read":".*"}""";
-            await ManageAsync(HttpMethod.Put, $"/api/permissions/{_name}/{user}", All);
+            await management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_name}");
+            foreach (var user in new[] { broker.UserName, Scratch.Required("Management__Username") })
+                await management.GrantAsync(_name, user, new BrokerUser(user, ".*", ".*", ".*"));
         }
 
-        await DatabaseServer.CreateAsync(_name);
-        var database = new NpgsqlConnectionStringBuilder(Required("ConnectionStrings__Postgres")) { Database = _name };
-        (_brokerUri, _database) = (broker.Uri.ToString(), database.ConnectionString);
+        await ScratchDatabase.CreateMigratedAsync(_name);
+        (_brokerUri, _database) = (broker.Uri.ToString(), DatabaseServer.ConnectionString(_name));
         _host = BuildHost();
-        var contexts = _host.Services.GetRequiredService<IDbContextFactory<PipelineDbContext>>();
-        await using (var db = await contexts.CreateDbContextAsync())
-            await PersistenceRoom.MigrateAsync(db, default);
         await Store.EnsureBucketAsync(default);
 
         _broker = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
@@ -78,10 +72,8 @@ public abstract class SlicePipeline : IAsyncLifetime
         if (_broker is not null)
             await _broker.DisposeAsync();
         await _host.StopAsync();
-        NpgsqlConnection.ClearPool(Database.CreateConnection());
         _host.Dispose();
-        await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_name}");
-        await DatabaseServer.DropAsync(_name);
+        await Scratch.RemoveLaterAsync(_name);
     }
 
     private protected ValueTask SendAsync<T>(
@@ -248,21 +240,4 @@ public abstract class SlicePipeline : IAsyncLifetime
         builder.Services.Remove(relay);
         return builder.Build();
     }
-
-    private static async Task ManageAsync(HttpMethod method, string path, string body = "{}")
-    {
-        using var client = new HttpClient { BaseAddress = new Uri(Required("Management__Url")) };
-        var credentials = $"{Required("Management__Username")}:{Required("Management__Password")}";
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
-        request.Headers.Authorization = new AuthenticationHeaderValue(
-            "Basic",
-            Convert.ToBase64String(Encoding.UTF8.GetBytes(credentials))
-        );
-        request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await client.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
-    }
-
-    private static string Required(string variable) =>
-        Environment.GetEnvironmentVariable(variable).ShouldNotBeNull($"{variable} is not set: run ./test.");
 }

@@ -26,12 +26,12 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     {
         var first = NewWorker();
         var second = NewWorker();
-        (await first.Leases.BalanceAsync(default)).Held.Count.ShouldBe(8);
+        (await first.BalanceAsync()).Held.Count.ShouldBe(8);
 
-        (await second.Leases.BalanceAsync(default)).Held.ShouldBeEmpty();
-        (await first.Leases.BalanceAsync(default)).HandOver.ShouldBe(4);
-        await first.Leases.ReleaseAsync(5, default);
-        var (held, _) = await second.Leases.BalanceAsync(default);
+        (await second.BalanceAsync()).Held.ShouldBeEmpty();
+        (await first.BalanceAsync()).HandOver.ShouldBe(4);
+        await first.Leases.ReleaseAsync(5, epoch: 1, default);
+        var (held, _) = await second.BalanceAsync();
 
         held.ShouldHaveSingleItem().ShouldBe(KeyValuePair.Create(5, 2L)); // The second epoch: a second holder.
     }
@@ -41,14 +41,39 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     {
         var dead = NewWorker();
         var heir = NewWorker();
-        await dead.Leases.BalanceAsync(default);
+        await dead.BalanceAsync();
 
         await EndLeasesAsync(dead.Identity);
-        var (held, _) = await heir.Leases.BalanceAsync(default);
+        var (held, _) = await heir.BalanceAsync();
 
         held.Count.ShouldBe(8);
         held.Values.ShouldAllBe(epoch => epoch == 2);
-        (await dead.Leases.BalanceAsync(default)).Held.ShouldBeEmpty();
+        (await dead.BalanceAsync()).Held.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_lane_that_makes_no_progress_is_not_renewed()
+    {
+        var worker = NewWorker();
+        await worker.BalanceAsync();
+        await _database.ExecuteAsync("update pipeline.lanes set lease_until = now() + interval '1 ms'");
+
+        var (held, _) = await worker.BalanceAsync(alive: [0, 1, 2, 4, 5, 6, 7]);
+
+        // It ran out, and was free to be taken: a new tenure, for which the old one is stopped.
+        held.Where(x => x.Value > 1).ShouldBe([KeyValuePair.Create(3, 2L)]);
+    }
+
+    [Fact]
+    public async Task The_lanes_of_a_worker_without_the_broker_are_shared_by_the_others()
+    {
+        var cut = NewWorker();
+        await cut.BalanceAsync();
+        await EndLeasesAsync(cut.Identity);
+
+        (await cut.BalanceAsync(alive: [], takesLanes: false)).Held.ShouldBeEmpty();
+        (await NewWorker().BalanceAsync()).Held.Count.ShouldBe(8); // As if the other one were not there.
+        (await cut.BalanceAsync(alive: [], takesLanes: true)).Held.ShouldBeEmpty();
     }
 
     [Fact]
@@ -56,12 +81,12 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     {
         var leaver = NewWorker();
         var other = NewWorker();
-        await other.Leases.BalanceAsync(default);
-        await leaver.Leases.BalanceAsync(default);
+        await other.BalanceAsync();
+        await leaver.BalanceAsync();
 
         await leaver.Leases.LeaveAsync(default);
 
-        (await other.Leases.BalanceAsync(default)).HandOver.ShouldBe(0);
+        (await other.BalanceAsync()).HandOver.ShouldBe(0);
     }
 
     [Fact]
@@ -82,11 +107,11 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     public async Task Sessions_of_a_quiet_worker_that_hold_something_are_ended(string sql, bool isEnded)
     {
         var quiet = NewWorker();
-        await quiet.Leases.BalanceAsync(default);
+        await quiet.BalanceAsync();
         await using var session = await SessionAsync(quiet.Identity, sql);
         await EndLeasesAsync(quiet.Identity);
 
-        await NewWorker().Leases.BalanceAsync(default);
+        await NewWorker().BalanceAsync();
 
         (await IsAliveAsync(session)).ShouldBe(!isEnded);
     }
@@ -95,18 +120,25 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     public async Task Sessions_of_a_living_worker_are_left_alone()
     {
         var alive = NewWorker();
-        await alive.Leases.BalanceAsync(default);
+        await alive.BalanceAsync();
         await using var session = await SessionAsync(alive.Identity, "select pg_advisory_lock(78)");
 
-        await NewWorker().Leases.BalanceAsync(default);
+        await NewWorker().BalanceAsync();
 
         (await IsAliveAsync(session)).ShouldBeTrue();
     }
 
-    private (LaneLeases Leases, WorkerIdentity Identity) NewWorker()
+    private LeasingWorker NewWorker()
     {
         var identity = new WorkerIdentity(Guid.NewGuid(), "test");
-        return (new LaneLeases(_database.Source, _options, identity), identity);
+        return new LeasingWorker(new LaneLeases(_database.Source, _options, identity), identity);
+    }
+
+    private sealed record LeasingWorker(LaneLeases Leases, WorkerIdentity Identity)
+    {
+        /// <summary>One turn of a worker whose lanes all live, unless a test says otherwise.</summary>
+        public Task<LaneBalance> BalanceAsync(int[]? alive = null, bool takesLanes = true) =>
+            Leases.BalanceAsync(alive ?? [.. Enumerable.Range(0, 8)], takesLanes, default);
     }
 
     private async Task<NpgsqlConnection> SessionAsync(WorkerIdentity worker, string sql)

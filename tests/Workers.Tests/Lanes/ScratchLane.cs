@@ -1,14 +1,15 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
-using System.Net.Http.Headers;
 using System.Text;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Tests.Persistence;
 using RabbitMQ.Client;
 using Xunit;
@@ -23,7 +24,7 @@ public sealed class ScratchLane : IAsyncLifetime
 {
     public const int Lane = 3;
 
-    private readonly string _vhost = $"t{Guid.NewGuid():N}";
+    private readonly string _vhost = Scratch.NewName();
     private readonly ScratchDatabase _database = new();
     private readonly ServiceProvider _meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private IConnection _connection = null!;
@@ -33,6 +34,11 @@ public sealed class ScratchLane : IAsyncLifetime
 
     internal StepHandler Handler { get; } = new();
 
+    /// <summary>A virtual host of the test class's own.</summary>
+    internal Uri Broker { get; private set; } = null!;
+
+    internal IConnection Connection => _connection;
+
     public async Task InitializeAsync()
     {
         await _database.InitializeAsync();
@@ -41,9 +47,13 @@ public sealed class ScratchLane : IAsyncLifetime
         );
 
         var broker = new UriBuilder(ScratchDatabase.Required("ConnectionStrings__RabbitMq")) { Path = _vhost };
-        await ManageAsync(HttpMethod.Put, $"/api/vhosts/{_vhost}");
-        const string All = """{"configure":".*","write":".*","read":".*"}""";
-        await ManageAsync(HttpMethod.Put, $"/api/permissions/{_vhost}/{broker.UserName}", All);
+        using (var management = new BrokerManagement())
+        {
+            await management.SendAsync(HttpMethod.Put, $"/api/vhosts/{_vhost}");
+            await management.GrantAsync(_vhost, broker.UserName, new BrokerUser(broker.UserName, ".*", ".*", ".*"));
+        }
+
+        Broker = broker.Uri;
         _publisher = new ConfirmedPublisher(broker.Uri, "lane tests");
         _connection = await new ConnectionFactory { Uri = broker.Uri }.CreateConnectionAsync();
         await using var channel = await _connection.CreateChannelAsync();
@@ -57,32 +67,46 @@ public sealed class ScratchLane : IAsyncLifetime
         {
             await _publisher.DisposeAsync();
             await _connection.DisposeAsync();
-            await ManageAsync(HttpMethod.Delete, $"/api/vhosts/{_vhost}");
+            await Scratch.RemoveVirtualHostLaterAsync(_vhost);
         }
 
         await _database.DisposeAsync();
         await _meters.DisposeAsync();
     }
 
-    /// <summary>A channel's worth of deliveries; tags start at 1.</summary>
-    /// <param name="closeChannel">What the lane does when it gives up.</param>
-    /// <param name="batchLimit">Commands in one transaction.</param>
-    internal LaneSequencer NewChannel(Func<Task>? closeChannel = null, int batchLimit = 256)
-    {
-        var meters = _meters.GetRequiredService<IMeterFactory>();
-        var writer = new LaneWriter(_database.Source, [Handler], new LaneMetrics(meters), TimeProvider.System);
-        return new LaneSequencer(
-            Lane,
-            batchLimit,
-            new LaneApplier(writer, _database.Source, NullLogger<LaneApplier>.Instance),
-            new LaneAnnouncer(
-                _publisher,
-                new MessagingOptions(new Uri("amqp://unused")),
-                NullLogger<LaneAnnouncer>.Instance
-            ),
-            closeChannel ?? (() => Task.CompletedTask),
-            NullLogger.Instance
+    internal LaneWriter NewWriter() =>
+        new(
+            _database.Source,
+            [Handler],
+            new LaneMetrics(_meters.GetRequiredService<IMeterFactory>()),
+            TimeProvider.System
         );
+
+    /// <summary>What a worker's lanes apply with. Each has an identity of its own, as after a restart.</summary>
+    internal LaneApplier NewApplier(Guid? workerId = null) =>
+        new(
+            NewWriter(),
+            new LaneSuspects(_database.Source, new WorkerIdentity(workerId ?? Guid.NewGuid(), "lane tests")),
+            TimeProvider.System,
+            NullLogger<LaneApplier>.Instance
+        );
+
+    /// <summary>Applies a batch in this order and publishes its events, as a lane does.</summary>
+    /// <returns>Outcome and reason of each.</returns>
+    internal async Task<string[]> ApplyAsync(params LaneEntry[] batch)
+    {
+        await NewApplier().ApplyAsync(Lane, batch, CancellationToken.None);
+        var publisher = new LanePublisher(_publisher, TimeProvider.System, NullLogger<LanePublisher>.Instance);
+        await publisher.PublishAsync(
+            Lane,
+            [
+                .. batch.SelectMany(x =>
+                    x.Decision!.Announcements.Select(announcement => announcement.ToWire(x.ProjectId))
+                ),
+            ],
+            CancellationToken.None
+        );
+        return [.. batch.Select(x => $"{x.Decision!.Outcome} {x.Decision.Reason}".TrimEnd())];
     }
 
     /// <summary>A queue behind every event of this class's commands, from now on.</summary>
@@ -116,21 +140,6 @@ public sealed class ScratchLane : IAsyncLifetime
         )
             .Single()
             .TrimEnd();
-
-    private static async Task ManageAsync(HttpMethod method, string path, string body = "{}")
-    {
-        using var client = new HttpClient { BaseAddress = new Uri(ScratchDatabase.Required("Management__Url")) };
-        var login =
-            $"{ScratchDatabase.Required("Management__Username")}:{ScratchDatabase.Required("Management__Password")}";
-        using var request = new HttpRequestMessage(method, new Uri(path, UriKind.Relative));
-        request.Headers.Authorization = new AuthenticationHeaderValue(
-            "Basic",
-            Convert.ToBase64String(Encoding.UTF8.GetBytes(login))
-        );
-        request.Content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var answer = await client.SendAsync(request);
-        answer.EnsureSuccessStatusCode();
-    }
 }
 
 /// <summary>A command whose effect is its place in a table, so that the order of application can be read back.</summary>
@@ -141,6 +150,9 @@ internal sealed record StepTaken(Guid CommandId, int Number, DateTimeOffset At);
 internal sealed class StepHandler : LaneHandler<TakeStep>
 {
     private readonly ConcurrentDictionary<Guid, string> _broken = new();
+    private readonly ConcurrentDictionary<Guid, TaskCompletionSource> _held = new();
+    private readonly ConcurrentDictionary<Guid, int> _together = new();
+    private readonly SemaphoreSlim _begun = new(0);
 
     /// <summary>Sizes of the runs that each project's commands came in.</summary>
     public ConcurrentQueue<(Guid ProjectId, int Size)> Runs { get; } = new();
@@ -151,12 +163,46 @@ internal sealed class StepHandler : LaneHandler<TakeStep>
 
     public void Mend(Guid commandId) => _broken.TryRemove(commandId, out _);
 
-    public override Task ApplyAsync(
+    /// <summary>This command waits in the middle of its transaction until it is released or given up.</summary>
+    public void Hold(Guid commandId) => _held[commandId] = new TaskCompletionSource();
+
+    public void Release(Guid commandId)
+    {
+        if (_held.TryRemove(commandId, out var held))
+            held.SetResult();
+    }
+
+    /// <summary>Waits until a held command has been begun.</summary>
+    public Task HeldAsync() => _begun.WaitAsync();
+
+    /// <summary>The first transactions with this command go on only when all of them have come so far.</summary>
+    public void HoldTogether(Guid commandId, int count)
+    {
+        _together[commandId] = count;
+        _held[commandId] = new TaskCompletionSource();
+    }
+
+    public override async Task ApplyAsync(
         LaneTransaction transaction,
         IReadOnlyList<LaneEntry> run,
         CancellationToken cancellation
     )
     {
+        foreach (var entry in run)
+        {
+            if (!_held.TryGetValue(entry.CommandId, out var held))
+                continue;
+            if (_together.ContainsKey(entry.CommandId))
+            {
+                if (_together.AddOrUpdate(entry.CommandId, 0, (_, x) => x - 1) == 0)
+                    Release(entry.CommandId);
+            }
+            else
+                _begun.Release();
+
+            await held.Task.WaitAsync(cancellation);
+        }
+
         Runs.Enqueue((run[0].ProjectId, run.Count));
         foreach (var entry in run)
         {
@@ -183,8 +229,6 @@ internal sealed class StepHandler : LaneHandler<TakeStep>
                 )
             );
         }
-
-        return Task.CompletedTask;
     }
 
     protected override string? Refuse(TakeStep command) => null;
@@ -207,19 +251,8 @@ internal sealed class EventQueue(IChannel channel, string queue) : IAsyncDisposa
     public ValueTask DisposeAsync() => channel.DisposeAsync();
 }
 
-/// <summary>A delivery as the lane's filters see it through.</summary>
-internal static class Deliveries
+internal static class Steps
 {
-    /// <summary>Gives the command in, and leaves its place when MassTransit would have moved the message.</summary>
-    public static async Task DeliverAsync(this LaneTicket ticket, LaneEntry entry)
-    {
-        try
-        {
-            await ticket.ApplyAsync(entry);
-        }
-        finally
-        {
-            ticket.Leave();
-        }
-    }
+    public static LaneEntry Entry(TakeStep step, int replays = 0, int redeliveries = 0) =>
+        LaneEntry.Of(step, step.CommandId, refusal: null, replays, redeliveries);
 }

@@ -11,7 +11,7 @@ namespace Pipeline.Workers.Tests.Messaging;
 /// eng/docker/rabbitmq/definitions.json is what a broker holds once a worker has declared its topology: for those who
 /// make their brokers from files, and for people who want to read it.
 /// </summary>
-public sealed class DefinitionsTests(Stack stack) : IClassFixture<Stack>
+public sealed class DefinitionsTests(MigratedStack stack) : IClassFixture<MigratedStack>
 {
     private const string Definitions = "eng/docker/rabbitmq/definitions.json";
 

@@ -15,7 +15,8 @@ public sealed class MigrationTests
         var database = new ScratchDatabase();
         try
         {
-            await database.InitializeAsync();
+            await database.CreateAsync();
+            await database.MigrateAsync();
             var before = await FingerprintAsync(database);
 
             await database.MigrateAsync();

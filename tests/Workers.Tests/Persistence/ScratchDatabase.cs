@@ -9,20 +9,26 @@ namespace Pipeline.Workers.Tests.Persistence;
 /// <summary>A migrated database of one test class on the real server; it goes when the class ends.</summary>
 public sealed class ScratchDatabase : IAsyncLifetime
 {
-    private readonly string _name = $"t{Guid.NewGuid():N}";
+    private static readonly DatabaseTemplate Migrated = new(async name =>
+    {
+        await using var source = NpgsqlDataSource.Create(DatabaseServer.ConnectionString(name));
+        await using var db = NewContext(source);
+        await PersistenceRoom.MigrateAsync(db, default);
+    });
+
+    private readonly string _name = Scratch.NewName();
 
     public NpgsqlDataSource Source { get; private set; } = null!;
 
-    public static string Required(string variable) =>
-        Environment.GetEnvironmentVariable(variable)
-        ?? throw new InvalidOperationException(
-            $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\"."
-        );
+    public static string Required(string variable) => Scratch.Required(variable);
+
+    /// <summary>Makes a database with the current schema.</summary>
+    public static Task CreateMigratedAsync(string name) => Migrated.CloneAsync(name);
 
     public async Task InitializeAsync()
     {
-        await CreateAsync();
-        await MigrateAsync();
+        await CreateMigratedAsync(_name);
+        Source = NpgsqlDataSource.Create(ConnectionString("ConnectionStrings__Postgres"));
     }
 
     /// <summary>An empty database.</summary>
@@ -43,17 +49,18 @@ public sealed class ScratchDatabase : IAsyncLifetime
         if (Source is null)
             return; // It was never made, and the test has said why.
         await Source.DisposeAsync();
-        await DatabaseServer.DropAsync(_name);
+        await Scratch.RemoveLaterAsync(() => DatabaseServer.DropAsync(_name));
     }
 
     /// <summary>Another role's settings, in this database.</summary>
-    public string ConnectionString(string variable) =>
-        new NpgsqlConnectionStringBuilder(Required(variable)) { Database = _name, MaxPoolSize = 8 }.ConnectionString;
+    public string ConnectionString(string variable) => DatabaseServer.ConnectionString(_name, variable, poolSize: 8);
 
-    internal PipelineDbContext NewContext()
+    internal PipelineDbContext NewContext() => NewContext(Source);
+
+    private static PipelineDbContext NewContext(NpgsqlDataSource source)
     {
         var options = new DbContextOptionsBuilder<PipelineDbContext>();
-        PersistenceRoom.Configure(options, Source);
+        PersistenceRoom.Configure(options, source);
         return new PipelineDbContext(options.Options);
     }
 

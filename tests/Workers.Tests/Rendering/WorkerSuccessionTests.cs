@@ -10,6 +10,7 @@ using static Pipeline.Workers.Tests.Rendering.RenderPipeline;
 namespace Pipeline.Workers.Tests.Rendering;
 
 /// <summary>What a worker leaves behind for the next one. Each test ends its worker, so each has servers of its own.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class WorkerSuccessionTests : IAsyncLifetime
 {
     private const string Attempt = "select outcome from pipeline.generation_attempts where generation_id = $1";

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Wire;
 using RabbitMQ.Client;
@@ -7,10 +6,9 @@ using RabbitMQ.Client;
 namespace Pipeline.Bench.Floor;
 
 /// <summary>What a careful hand gets from the same servers without this pipeline, and without most of its promises.</summary>
-internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource source) : IContender
+internal sealed class FloorContender(BenchSettings settings, BenchSite site, Shape shape) : IContender
 {
-    private const string ResetSql = """
-        drop schema if exists bench cascade;
+    private const string PrepareSql = """
         create schema bench;
         create table bench.documents (project_id uuid primary key, version bigint not null, document jsonb not null);
         """;
@@ -33,20 +31,21 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
 
     public IReadOnlyList<int> Pids => [.. _processes.Select(x => x.Pid)];
 
-    public async Task ResetAsync(CancellationToken cancellation)
+    public async Task PrepareAsync(CancellationToken cancellation)
     {
-        await using var reset = source.CreateCommand(ResetSql);
-        await reset.ExecuteNonQueryAsync(cancellation);
-        await OnChannelAsync(channel => FloorTopology.ResetAsync(channel, cancellation), cancellation);
+        await using var prepare = site.Source.CreateCommand(PrepareSql);
+        await prepare.ExecuteNonQueryAsync(cancellation);
+        await OnChannelAsync(channel => FloorTopology.DeclareAsync(channel, shape.Lanes, cancellation), cancellation);
     }
 
     public Task StartAsync(CancellationToken cancellation)
     {
-        for (var part = 0; part < FloorTopology.Processes; part++)
+        for (var part = 0; part < shape.Processes; part++)
         {
             var log = Path.Combine(settings.LogFolder, $"floor-{part}.out");
-            string[] arguments = ["floor", part.ToString(), Commits(part)];
-            _processes.Add(ChildProcess.Start(log, typeof(FloorContender).Assembly.Location, arguments));
+            string[] arguments = ["floor", $"{part}", $"{shape.Processes}", $"{shape.Lanes}", Commits(part)];
+            var program = typeof(FloorContender).Assembly.Location;
+            _processes.Add(ChildProcess.Start(log, program, arguments, site.Environment));
         }
 
         return Task.CompletedTask;
@@ -56,7 +55,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
         OnChannelAsync(
             async channel =>
             {
-                for (var number = 0; number < FloorTopology.Queues; number++)
+                for (var number = 0; number < shape.Lanes; number++)
                 {
                     var queue = FloorTopology.Queue(number);
                     await Until.TrueAsync(
@@ -84,7 +83,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
             .Select(x => new ProjectDocument([
                 .. x.Scenes.Select(scene => new SceneDocument(scene.Id, scene.Index, scene.Prompt, [])),
             ]));
-        await using var define = source.CreateCommand(DefineSql);
+        await using var define = site.Source.CreateCommand(DefineSql);
         define.Parameters.AddWithValue(work.Projects);
         define.Parameters.AddWithValue(
             NpgsqlDbType.Array | NpgsqlDbType.Jsonb,
@@ -96,7 +95,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
     public WireMessage Message(Workload work, int position) => work.Message(position, FloorTopology.Exchange);
 
     public Task<RowHold> HoldAsync(Workload work, CancellationToken cancellation) =>
-        RowHold.TakeAsync(source, HoldSql, work.Projects, cancellation);
+        RowHold.TakeAsync(site.Source, HoldSql, work.Projects, cancellation);
 
     public async Task<long> CountAsync(Workload work, CancellationToken cancellation) =>
         (long)(await ScalarAsync(CountSql, work, cancellation))!;
@@ -107,7 +106,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
     /// <summary>When each command was committed, by the clock of its process; known once they have ended.</summary>
     public Dictionary<Guid, DateTime> ReadCommits() =>
         Enumerable
-            .Range(0, FloorTopology.Processes)
+            .Range(0, shape.Processes)
             .SelectMany(x => FloorProcess.ReadCommits(Commits(x)))
             .ToDictionary(x => x.CommandId, x => x.At);
 
@@ -117,7 +116,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
 
     private async Task OnChannelAsync(Func<IChannel, Task> work, CancellationToken cancellation)
     {
-        var factory = new ConnectionFactory { Uri = settings.Broker };
+        var factory = new ConnectionFactory { Uri = site.Broker };
         await using var connection = await factory.CreateConnectionAsync(cancellation);
         await using var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
         await work(channel);
@@ -125,7 +124,7 @@ internal sealed class FloorContender(BenchSettings settings, NpgsqlDataSource so
 
     private async Task<object?> ScalarAsync(string sql, Workload work, CancellationToken cancellation)
     {
-        await using var command = source.CreateCommand(sql);
+        await using var command = site.Source.CreateCommand(sql);
         command.Parameters.AddWithValue(work.Projects);
         return await command.ExecuteScalarAsync(cancellation);
     }

@@ -10,14 +10,18 @@ using RabbitMQ.Client.Events;
 
 namespace Pipeline.Bench.Floor;
 
-/// <summary>One of the floor's two processes: bare RabbitMQ.Client and Npgsql, in batches.</summary>
+/// <summary>One of the floor's processes: bare RabbitMQ.Client and Npgsql, in batches.</summary>
 internal sealed class FloorProcess(NpgsqlDataSource source)
 {
     private readonly FloorDocuments _documents = new(source);
     private readonly ConcurrentQueue<(Guid CommandId, DateTime At)> _commits = new();
 
     /// <summary>Consumes until standard input ends, then writes when each command was committed.</summary>
-    public static async Task<int> RunAsync(int part, string commitsFile, CancellationToken cancellation)
+    /// <param name="part">Which of the processes this is, from 0.</param>
+    /// <param name="shape">Queue N belongs to process N modulo their number: a single active consumer does not spread.</param>
+    /// <param name="commitsFile">File for the time of each commit.</param>
+    /// <param name="cancellation">Ends it without a file.</param>
+    public static async Task<int> RunAsync(int part, Shape shape, string commitsFile, CancellationToken cancellation)
     {
         await using var source = NpgsqlDataSource.Create(BenchSettings.ReadDatabase());
         var process = new FloorProcess(source);
@@ -29,8 +33,8 @@ internal sealed class FloorProcess(NpgsqlDataSource source)
         };
         await using var connection = await factory.CreateConnectionAsync(cancellation);
         var loops = Enumerable
-            .Range(0, FloorTopology.Queues)
-            .Where(x => x % FloorTopology.Processes == part)
+            .Range(0, shape.Lanes)
+            .Where(x => x % shape.Processes == part)
             .Select(x => process.ConsumeAsync(connection, FloorTopology.Queue(x), ending.Token))
             .ToList();
         var ended = Console.In.ReadToEndAsync(cancellation);

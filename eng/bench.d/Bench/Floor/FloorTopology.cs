@@ -2,22 +2,17 @@ using RabbitMQ.Client;
 
 namespace Pipeline.Bench.Floor;
 
-/// <summary>The same shape as the lanes: a consistent-hash exchange and eight quorum queues.</summary>
+/// <summary>As the lanes have it: a consistent-hash exchange and quorum queues, eight of them if nothing else is said.</summary>
 internal static class FloorTopology
 {
     public const string Exchange = "bench-floor";
-
-    public const int Queues = 8;
-
-    /// <summary>Processes; queue N belongs to process N modulo this, since a single active consumer does not spread.</summary>
-    public const int Processes = 2;
 
     public const ushort Prefetch = 256;
 
     public static string Queue(int number) => $"{Exchange}-{number:D2}";
 
-    /// <summary>Makes empty queues.</summary>
-    public static async Task ResetAsync(IChannel channel, CancellationToken cancellation)
+    /// <summary>Makes the queues on a virtual host that is empty.</summary>
+    public static async Task DeclareAsync(IChannel channel, int queues, CancellationToken cancellation)
     {
         await channel.ExchangeDeclareAsync(
             Exchange,
@@ -25,10 +20,9 @@ internal static class FloorTopology
             durable: true,
             cancellationToken: cancellation
         );
-        for (var number = 0; number < Queues; number++)
+        for (var number = 0; number < queues; number++)
         {
             var queue = Queue(number);
-            await channel.QueueDeleteAsync(queue, ifUnused: false, ifEmpty: false, cancellationToken: cancellation);
             await channel.QueueDeclareAsync(
                 queue,
                 durable: true,

@@ -1,0 +1,48 @@
+using System.Text;
+using MassTransit;
+using MassTransit.RabbitMqTransport;
+using RabbitMQ.Client;
+
+namespace Pipeline.Workers.Messaging;
+
+/// <summary>A message as the broker delivered it, whichever library received it.</summary>
+/// <param name="Tag">The delivery tag: 1 for the first delivery of a channel, then one more for each.</param>
+/// <param name="Exchange">The exchange that the message was published to, or last dead-lettered to.</param>
+/// <param name="RoutingKey">As published.</param>
+/// <param name="Properties">AMQP properties and headers.</param>
+/// <param name="Body">Owned by this record: it stays valid after the client's callback has returned.</param>
+internal sealed record Delivery(
+    ulong Tag,
+    string Exchange,
+    string RoutingKey,
+    IReadOnlyBasicProperties Properties,
+    ReadOnlyMemory<byte> Body
+)
+{
+    /// <summary>The message's own id; null where it has none, or one that is no UUID.</summary>
+    public Guid? MessageId => Guid.TryParse(Properties.MessageId, out var id) ? id : null;
+
+    /// <summary>The same for a message that MassTransit received.</summary>
+    public static Delivery Of(ReceiveContext context)
+    {
+        var amqp = context.GetPayload<RabbitMqBasicConsumeContext>();
+        return new Delivery(
+            amqp.DeliveryTag,
+            amqp.Exchange,
+            amqp.RoutingKey ?? "",
+            amqp.Properties,
+            context.Body.GetBytes() // MassTransit has copied the body already; this does not copy it again.
+        );
+    }
+
+    /// <summary>A header as text; null where there is none.</summary>
+    public string? Header(string name) =>
+        Properties.Headers is { } headers && headers.TryGetValue(name, out var value)
+            ? value switch
+            {
+                null => null,
+                byte[] bytes => Encoding.UTF8.GetString(bytes),
+                _ => value.ToString(),
+            }
+            : null;
+}
