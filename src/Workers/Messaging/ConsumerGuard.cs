@@ -98,7 +98,8 @@ internal sealed partial class ConsumerGuard(
                 return;
             }
 
-            if (isStarted && absences >= RestartAfter && (absences - RestartAfter) % RestartEvery == 0)
+            var isTime = absences >= RestartAfter && (absences - RestartAfter) % RestartEvery == 0;
+            if (isStarted && isTime && !endpoint.IsConnecting)
                 _ = RestartAsync(endpoint, why!, stopping);
         }
     }

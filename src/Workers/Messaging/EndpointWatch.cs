@@ -11,6 +11,9 @@ internal interface IWatchedEndpoint
     /// <summary>True while there is a consumer whose channel and connection are open, as this process sees it.</summary>
     bool IsConsuming { get; }
 
+    /// <summary>True while it has a channel and no consumer yet: it is about to consume, and is best left alone.</summary>
+    bool IsConnecting { get; }
+
     /// <summary>Stops what is left of the consumer and starts it anew; it consumes some time after this ends.</summary>
     /// <exception cref="OperationCanceledException">It could not be stopped in time, and stays as it is.</exception>
     Task RestartAsync(CancellationToken cancellation);
@@ -34,8 +37,11 @@ internal sealed class EndpointWatch(string queue) : IWatchedEndpoint, IReceiveEn
 
     public string Queue => queue;
 
-    public bool IsConsuming =>
-        _isReady && _channel is { Channel.IsOpen: true, ConnectionContext.Connection.IsOpen: true };
+    public bool IsConsuming => _isReady && IsOpen;
+
+    public bool IsConnecting => !_isReady && IsOpen;
+
+    private bool IsOpen => _channel is { Channel.IsOpen: true, ConnectionContext.Connection.IsOpen: true };
 
     public async Task RestartAsync(CancellationToken cancellation)
     {

@@ -130,6 +130,16 @@ public sealed class ConsumerGuardTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Endpoint_that_connects_is_not_interrupted_and_has_the_same_time()
+    {
+        (_sick.IsConsuming, _sick.IsConnecting) = (false, true);
+        await LookAsync(ConsumerGuard.EndAfter - 1);
+        (_sick.Restarts, _host.IsStopping).ShouldBe((0, false));
+        await LookAsync(1);
+        _host.IsStopping.ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Host_that_starts_has_more_time_and_is_not_interfered_with()
     {
         await DisposeAsync();
@@ -211,6 +221,8 @@ public sealed class ConsumerGuardTests : IAsyncLifetime
         public string Queue => queue;
 
         public bool IsConsuming { get; set; } = true;
+
+        public bool IsConnecting { get; set; }
 
         public int Restarts => Volatile.Read(ref _restarts);
 
