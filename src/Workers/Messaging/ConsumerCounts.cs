@@ -24,7 +24,6 @@ internal sealed class ConsumerCounts(MessagingOptions options) : IConsumerCounts
     private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(2);
 
     private IConnection? _connection;
-    private IChannel? _channel;
 
     public async Task<IReadOnlyDictionary<string, uint>?> ReadAsync(
         IReadOnlyCollection<string> queues,
@@ -53,41 +52,58 @@ internal sealed class ConsumerCounts(MessagingOptions options) : IConsumerCounts
         CancellationToken cancellation
     )
     {
+        var connection = _connection ??= await ConnectAsync(cancellation);
+        var counts = new Dictionary<string, uint>(StringComparer.Ordinal);
+        IChannel? channel = null;
+        foreach (var queue in queues)
+        {
+            // With an answer 404 the broker closes the channel.
+            if (channel is not { IsOpen: true })
+                channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
+            try
+            {
+                counts[queue] = (await channel.QueueDeclarePassiveAsync(queue, cancellation)).ConsumerCount;
+            }
+            catch (OperationInterruptedException e) when (QueueState.IsAbsent(e))
+            {
+                counts[queue] = 0;
+            }
+            catch (OperationInterruptedException) when (connection.IsOpen)
+            {
+                // The queue has no answer; the broker has.
+            }
+        }
+
+        if (channel is not null)
+            await channel.DisposeAsync();
+        return counts;
+    }
+
+    private async Task<IConnection> ConnectAsync(CancellationToken cancellation)
+    {
         var factory = new ConnectionFactory
         {
             Uri = options.Broker,
             ClientProvidedName = "pipeline-workers guard",
             AutomaticRecoveryEnabled = false,
         };
-        _connection ??= await factory.CreateConnectionAsync(cancellation);
-        var counts = new Dictionary<string, uint>(StringComparer.Ordinal);
-        foreach (var queue in queues)
-        {
-            // Of an answer 404 the broker closes the channel.
-            if (_channel is not { IsOpen: true })
-                _channel = await _connection.CreateChannelAsync(cancellationToken: cancellation);
-            try
-            {
-                counts[queue] = (await _channel.QueueDeclarePassiveAsync(queue, cancellation)).ConsumerCount;
-            }
-            catch (OperationInterruptedException e) when (QueueState.IsAbsent(e))
-            {
-                counts[queue] = 0;
-            }
-            catch (OperationInterruptedException) when (_connection.IsOpen)
-            {
-                // The queue has no answer; the broker has.
-            }
-        }
-
-        return counts;
+        var connection = await factory.CreateConnectionAsync(cancellation);
+        if (!cancellation.IsCancellationRequested)
+            return connection;
+        await EndAsync(connection); // Its caller has given up.
+        throw new OperationCanceledException(cancellation);
     }
 
     private async Task CloseAsync()
     {
-        var (connection, _) = (_connection, _channel) = (null, null);
-        if (connection is null)
-            return;
+        var connection = _connection;
+        _connection = null;
+        if (connection is not null)
+            await EndAsync(connection);
+    }
+
+    private static async Task EndAsync(IConnection connection)
+    {
         try
         {
             await connection.AbortAsync().WaitAsync(CloseLimit);
