@@ -50,6 +50,8 @@ management.tcp.port = ${port[management]}
 prometheus.tcp.ip = 127.0.0.1
 prometheus.tcp.port = ${port[prometheus]}
 load_definitions = definitions.json
+# 16 MiB, which RabbitMQ 4 has by default (3.10: 128): a lane's prefetched bodies must fit into a worker's memory.
+max_message_size = 16777216
 # Three sets may share a small machine; the defaults are 40 % of its memory and a log of 512 MB for quorum queues.
 vm_memory_high_watermark.absolute = 2GB
 raft.wal_max_size_bytes = 67108864

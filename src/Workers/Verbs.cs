@@ -20,6 +20,10 @@ internal static class Verbs
 
     // A worker is often started together with its servers, or in the middle of their restart.
     private const string PatienceSetting = "Worker__StartPatience";
+
+    // Long enough for the lanes to be handed over.
+    private static readonly TimeSpan LostStopLimit = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PatienceLimit = TimeSpan.FromHours(1);
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
@@ -38,10 +42,7 @@ internal static class Verbs
                 },
                 cancellation
             );
-            var guard = host.Services.GetRequiredService<ConsumerGuard>();
-            await host.RunAsync(cancellation); // Its services are gone with it.
-            if (guard.Lost is { } queue)
-                throw new InvalidOperationException($"The consumer of {queue} was lost. Start the worker again.");
+            await RunAsync(host, cancellation);
         });
 
     public static Task<int> MigrateAsync(CancellationToken cancellation) =>
@@ -50,6 +51,30 @@ internal static class Verbs
             using var host = WorkerHost.Build();
             await WithPatienceAsync(host.Services, token => MigrateAsync(host.Services, token), cancellation);
         });
+
+    /// <summary>Runs until the process is told to stop, or until a queue has lost its consumer for good.</summary>
+    private static async Task RunAsync(IHost host, CancellationToken cancellation)
+    {
+        var lost = host.Services.GetRequiredService<ConsumerGuard>().Lost;
+        var running = host.RunAsync(cancellation);
+        if (await Task.WhenAny(running, lost) == lost)
+        {
+            // What has lost its consumer may hold up the stop for ever, and the disposal of the host as well.
+            try
+            {
+                await running.WaitAsync(LostStopLimit, CancellationToken.None);
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                await Console.Error.WriteLineAsync(await lost);
+                Environment.Exit(Failure);
+            }
+        }
+
+        await running;
+        if (lost.IsCompleted)
+            throw new InvalidOperationException(await lost);
+    }
 
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken cancellation)
     {

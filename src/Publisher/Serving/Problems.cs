@@ -14,6 +14,9 @@ namespace Pipeline.Publisher.Serving;
 /// <summary>Every error as problem+json (RFC 9457), with a type that a program can tell apart and never a stack.</summary>
 internal static partial class Problems
 {
+    // A queue takes messages again when a fifth of it was consumed, which takes workers that run some seconds.
+    private static readonly TimeSpan QueueFullPause = TimeSpan.FromSeconds(10);
+
     /// <param name="status">The HTTP status.</param>
     /// <param name="type">Its name within <c>urn:pipeline:problem:</c>, which clients may rely on.</param>
     /// <param name="detail">One or more sentences for a person.</param>
@@ -73,6 +76,8 @@ internal static partial class Problems
             else if (status > StatusCodes.Status500InternalServerError)
                 LogUnavailable(logger, context.Request.Method, context.Request.Path, detail ?? e.Message);
             context.Response.Clear();
+            if (e is PublishFailedException failure && BrokerFailures.IsQueueFull(failure))
+                context.Response.Headers.RetryAfter = $"{QueueFullPause.TotalSeconds:F0}";
             var said = e is BadHttpRequestException ? e.Message : detail;
             await Of(status, type, said ?? "An unexpected error. The publisher's log has it.").ExecuteAsync(context);
         }
@@ -88,6 +93,10 @@ internal static partial class Problems
             BadHttpRequestException e => (e.StatusCode, "bad-request"),
             JsonException => (StatusCodes.Status400BadRequest, "bad-request"),
             UnroutableMessageException => (StatusCodes.Status503ServiceUnavailable, "no-route"),
+            PublishFailedException e when BrokerFailures.IsQueueFull(e) => (
+                StatusCodes.Status503ServiceUnavailable,
+                "queue-full"
+            ),
             PublishFailedException => (StatusCodes.Status503ServiceUnavailable, "broker-unavailable"),
             NpgsqlException => (StatusCodes.Status503ServiceUnavailable, "database-unavailable"),
             StorageException or AmazonServiceException or AmazonClientException => (

@@ -35,6 +35,7 @@ internal static class MessagingRoom
         services.AddSingleton<QueueDepth>();
         services.AddSingleton<OutboxMetrics>();
         services.AddHostedService<OutboxRelay>();
+        services.AddSingleton<IConsumerCounts, ConsumerCounts>();
         services.AddSingleton<ConsumerGuard>();
         services.AddHostedService(provider => provider.GetRequiredService<ConsumerGuard>());
         services.Configure<MassTransitHostOptions>(host =>

@@ -9,8 +9,7 @@ namespace Pipeline.Workers.Messaging;
 /// </summary>
 /// <remarks>
 /// A crash between confirm and delete sends a message twice, under the same message id: receipts and sagas know it.
-/// A message that the broker does not confirm, such as one for a full queue, is tried again until it is, and everything
-/// behind it waits: the order of the outbox is worth more than its speed.
+/// A message that the broker does not confirm, such as one for a full queue, is tried again, and all behind it waits.
 /// The leader is who holds the advisory lock; it ends with the connection, so a dead leader is replaced at once.
 /// Polling, because a <c>NOTIFY</c> in each transaction would serialise their commits (measured: half the rate).
 /// </remarks>
@@ -136,8 +135,7 @@ internal sealed partial class OutboxRelay(
             }
             catch (PublishFailedException e)
             {
-                // The run ends here, and the next round begins here: what follows must not overtake it.
-                lost ??= e;
+                lost ??= e; // The next round begins here: what follows must not overtake it.
             }
             catch (UnroutableMessageException e)
             {

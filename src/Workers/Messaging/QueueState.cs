@@ -29,7 +29,7 @@ internal sealed record QueueState(uint Messages, uint Consumers)
     }
 
     /// <summary>True where there is no such queue; false where it exists and does not answer, which is also a 404.</summary>
-    private static bool IsAbsent(OperationInterruptedException error) =>
+    public static bool IsAbsent(OperationInterruptedException error) =>
         error.ShutdownReason is { ReplyCode: Constants.NotFound, ReplyText: var text }
         && text.Contains("no queue", StringComparison.Ordinal);
 }

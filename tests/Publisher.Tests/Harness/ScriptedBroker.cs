@@ -138,7 +138,7 @@ internal sealed class ScriptedBroker : IAsyncDisposable
     private static byte[]? Reply(ushort channel, byte[] method) =>
         (BinaryPrimitives.ReadUInt16BigEndian(method), BinaryPrimitives.ReadUInt16BigEndian(method.AsSpan(2))) switch
         {
-            (10, 11) => Frame(0, 10, 30, [0, 0, 0, 2, 0, 0, 0, 0]), // start-ok: tune, 131,072 bytes a frame, no heartbeat
+            (10, 11) => Frame(0, 10, 30, [0, 0, 0, 2, 0, 0, 0, 0]), // start-ok: 128 KiB a frame
             (10, 40) => Frame(0, 10, 41, [0]), // open
             (10, 50) => Frame(0, 10, 51, []), // close
             (20, 10) => Frame(channel, 20, 11, [0, 0, 0, 0]), // channel.open

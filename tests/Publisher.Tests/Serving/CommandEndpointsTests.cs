@@ -14,6 +14,15 @@ namespace Pipeline.Publisher.Tests.Serving;
 
 public sealed class CommandEndpointsTests(ScratchServers servers) : ServedPublisher(servers)
 {
+    private const string Import = """{"sceneId":"s","slot":0,"sourceUrl":"https://example.org/a.png"}""";
+
+    // A classic queue, whose limit is exact: it takes nothing.
+    private static readonly Dictionary<string, object?> NoRoom = new(StringComparer.Ordinal)
+    {
+        ["x-max-length"] = 0,
+        ["x-overflow"] = "reject-publish",
+    };
+
     [Fact]
     public async Task Storyboard_is_accepted_once_the_broker_has_it()
     {
@@ -69,6 +78,53 @@ public sealed class CommandEndpointsTests(ScratchServers servers) : ServedPublis
             413,
             "body-too-large"
         );
+
+    [Fact]
+    public async Task Command_for_a_full_queue_is_refused_with_the_time_to_try_again()
+    {
+        await using var channel = await Scratch.RouteAsync("import-image", bind: false);
+        await channel.QueueDeclareAsync("full", durable: true, exclusive: false, autoDelete: false, NoRoom);
+        await channel.QueueBindAsync("full", "import-image", routingKey: "");
+        try
+        {
+            using var answer = await PostAsync("images/import", Import);
+
+            await ShouldBeProblemAsync(answer, 503, "queue-full");
+            answer.Headers.RetryAfter.ShouldNotBeNull().Delta.ShouldBe(TimeSpan.FromSeconds(10));
+            (await answer.Content.ReadAsStringAsync()).ShouldContain("'import-image' is full");
+        }
+        finally
+        {
+            await channel.QueueDeleteAsync("full");
+        }
+    }
+
+    [Fact]
+    public async Task Command_line_says_what_to_do_about_a_full_queue()
+    {
+        await using var channel = await Scratch.RouteAsync("define-scenes", bind: false);
+        await channel.QueueDeclareAsync("full", durable: true, exclusive: false, autoDelete: false, NoRoom);
+        await channel.QueueBindAsync("full", "define-scenes", routingKey: "");
+        using var folder = new ScratchFolder();
+        var file = folder.Write("scenes.json", """{"scenes":[{"id":"s","index":1}]}""");
+        try
+        {
+            var result = await Cli.RunAsync(
+                Scratch.Configuration,
+                "define-scenes",
+                file,
+                "--project",
+                Project.ToString()
+            );
+
+            result.Status.ShouldBe(1);
+            result.Error.ShouldContain("is full. Nothing was queued. Wait until the workers have caught up");
+        }
+        finally
+        {
+            await channel.QueueDeleteAsync("full");
+        }
+    }
 
     [Fact]
     public async Task Form_of_another_web_page_is_refused() =>

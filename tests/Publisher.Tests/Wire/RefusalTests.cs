@@ -1,4 +1,5 @@
 using System.Text;
+using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Tests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Tests.Harness;
@@ -110,6 +111,24 @@ public sealed class RefusalTests
 
         refusals.ShouldBePositive();
         read.Distinct().ShouldBe(order);
+    }
+
+    [Fact]
+    public async Task Broker_takes_16_MiB_and_refuses_a_byte_more()
+    {
+        await using var queue = await ScratchQueue.DeclareAsync();
+        await using var publisher = new ConfirmedPublisher(Servers.Broker, queue.Name);
+        var largest = queue.Message(Guid.NewGuid()) with { Body = new byte[16 * 1024 * 1024] };
+        var larger = queue.Message(Guid.NewGuid()) with { Body = new byte[(16 * 1024 * 1024) + 1] };
+
+        await publisher.PublishAsync(largest, CancellationToken.None).WaitAsync(Patience);
+        var error = await Should.ThrowAsync<PublishFailedException>(() =>
+            publisher.PublishAsync(larger, CancellationToken.None).WaitAsync(Patience)
+        );
+
+        BrokerFailures.Describe(error).ShouldContain("is larger than configured max size 16777216");
+        BrokerFailures.IsTransient(error).ShouldBeFalse();
+        (await queue.ReadAllAsync()).ShouldBe([largest.MessageId]);
     }
 
     private static WireMessage[] Messages(params string[] bodies) =>

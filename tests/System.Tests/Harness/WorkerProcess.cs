@@ -47,12 +47,15 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     public static WorkerProcess Start(string name, IReadOnlyDictionary<string, string> settings) =>
         new(Launch("run", settings, name), name);
 
-    public static async Task MigrateAsync(IReadOnlyDictionary<string, string> settings)
+    /// <returns>What it has printed.</returns>
+    /// <exception cref="InvalidOperationException">It failed, and has printed this.</exception>
+    public static async Task<string> MigrateAsync(IReadOnlyDictionary<string, string> settings)
     {
         await using var migrate = new WorkerProcess(Launch("migrate", settings, "migrate"), "migrate");
         await migrate._process.WaitForExitAsync();
         if (migrate.ExitCode != 0)
             throw new InvalidOperationException($"migrate failed:\n{migrate.Log}");
+        return migrate.Log;
     }
 
     /// <summary>kill -9: nothing in the process learns of it.</summary>

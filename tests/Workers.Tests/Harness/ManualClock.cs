@@ -9,6 +9,16 @@ internal sealed class ManualClock : TimeProvider
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
+    /// <summary>True while somebody waits for this clock.</summary>
+    public bool HasTimers
+    {
+        get
+        {
+            lock (_lock)
+                return _timers.Any(x => x.DueAt is not null);
+        }
+    }
+
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock)

@@ -88,6 +88,15 @@ public sealed class DefinitionsTests(MigratedStack stack) : IClassFixture<Migrat
         unexplained.ShouldBeEmpty();
     }
 
+    [Fact]
+    public void Brokers_of_eng_services_and_of_compose_take_messages_of_the_same_size()
+    {
+        const string limit = "\nmax_message_size = 16777216\n";
+
+        SourceTree.Read("eng/services.d/rabbitmq.sh").ShouldContain(limit);
+        SourceTree.Read("eng/docker/rabbitmq/pipeline.conf").ShouldContain(limit);
+    }
+
     private string Vhost => stack.Broker.AbsolutePath;
 
     /// <summary>A worker's consumers declare too, and must declare the same.</summary>

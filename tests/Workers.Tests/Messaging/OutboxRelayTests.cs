@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
+using Pipeline.Publisher.Tests.Harness;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -98,6 +99,68 @@ public sealed class OutboxRelayTests : SlicePipeline
         await channel.QueueBindAsync(Exchange, Exchange, "");
         await Until.TrueAsync("the rest follows", async () => await channel.MessageCountAsync(Exchange) == Batch + 2);
         await relay.StopAsync(CancellationToken.None);
+    }
+
+    [Fact]
+    public async Task Message_behind_a_refused_one_is_sent_again_behind_it()
+    {
+        // The three have come before the first is answered, so the third is queued although the second is not.
+        await using var broker = new ScriptedBroker(x => x == 2 ? Answer.Refuse : Answer.Take, hold: 3);
+        await using (var writer = await BeginAsync())
+        {
+            await AppendAsync(writer, "1", "2", "3");
+            await writer.CommitAsync();
+        }
+
+        using var relay = NewRelay(new MessagingOptions(broker.Address));
+        await relay.StartAsync(CancellationToken.None);
+        await Until.TrueAsync(
+            "all are relayed",
+            async () => await AskAsync("select count(*) from pipeline.outbox") == "0"
+        );
+        await relay.StopAsync(CancellationToken.None);
+
+        broker.Queue.ShouldBe(["1", "3", "2", "3"]);
+    }
+
+    [Fact]
+    public async Task Full_queue_is_tried_again_until_it_has_room_and_gets_everything_in_order()
+    {
+        const int count = 300;
+        var options = Services.GetRequiredService<MessagingOptions>();
+        await using var broker = await new ConnectionFactory { Uri = options.Broker }.CreateConnectionAsync();
+        await using var channel = await broker.CreateChannelAsync();
+        await channel.ExchangeDeclareAsync(Exchange, ExchangeType.Fanout);
+        var limits = QueueTopology.Arguments(Exchange);
+        limits["x-max-length-bytes"] = 100; // Its limit is soft: the broker lets some more in before it refuses.
+        await new DeclaredQueue(Exchange, limits).DeclareAsync(channel, default);
+        await channel.QueueBindAsync(Exchange, Exchange, "");
+        await using (var writer = await BeginAsync())
+        {
+            await AppendAsync(writer, [.. Enumerable.Range(0, count).Select(x => $"number {x}")]);
+            await writer.CommitAsync();
+        }
+
+        using var relay = NewRelay(options);
+        await relay.StartAsync(CancellationToken.None);
+        var bodies = new List<string>();
+        var refused = false;
+        await Until.TrueAsync(
+            "all has come",
+            async () =>
+            {
+                // Read only when it is full or complete.
+                refused |= await AskAsync("select count(*) from pipeline.outbox") != "0";
+                while (await channel.BasicGetAsync(Exchange, autoAck: true) is { } message)
+                    bodies.Add(Encoding.UTF8.GetString(message.Body.Span));
+                return await AskAsync("select count(*) from pipeline.outbox") == "0"
+                    && await channel.MessageCountAsync(Exchange) == 0;
+            }
+        );
+        await relay.StopAsync(CancellationToken.None);
+
+        refused.ShouldBeTrue();
+        bodies.Distinct(StringComparer.Ordinal).ShouldBe(Enumerable.Range(0, count).Select(x => $"number {x}"));
     }
 
     private protected override IEnumerable<KeyValuePair<string, string?>> Settings() => [];
