@@ -126,7 +126,8 @@ internal sealed class Lane : ILane
         try
         {
             var prefetch = Prefetch;
-            link = await _links.OpenAsync(Number, prefetch, _leaving.Token);
+            // Not ended by leaving: an attempt that was cut short may have left a consumer that nobody closes.
+            link = await _links.OpenAsync(Number, prefetch, _abandoned.Token);
             _progress.LinkOpened();
             _state = LaneState.Consuming;
             loop = new LaneLoop(Number, link, _options, _work, _publisher, _progress, _clock);
