@@ -10,6 +10,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>Services in any language: each command and each event in each form.</summary>
+[Trait(Speed.Name, Speed.Fast)]
 public sealed class AnyLanguageTests : Stack
 {
     private static readonly MessageContract[] Commands = [.. MessageCatalog.Public.Where(x => x.IsCommand)];

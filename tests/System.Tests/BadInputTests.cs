@@ -12,6 +12,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>Whatever is sent gets a clear answer, and nothing is lost.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class BadInputTests : Stack
 {
     [Fact]

@@ -12,6 +12,7 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>What a foreign service's login may do on the real broker, and what is refused to it.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class BrokerPermissionTests(Stack stack, ITestOutputHelper output) : IClassFixture<Stack>
 {
     [Fact]

@@ -12,6 +12,7 @@ namespace Pipeline.SystemTests;
 /// Rebuilds on real processes over the real S3 server. <c>PIPELINE_CATALOG_KEYS</c> says how many objects there are; the
 /// pages are a hundred either way.
 /// </summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class CatalogRebuildTests(ITestOutputHelper output) : CatalogStack
 {
     private const int Pages = 100;

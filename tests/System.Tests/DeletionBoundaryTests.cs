@@ -7,6 +7,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>kill -9 between any two of tombstone, purge, verification, invalidation and row.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class DeletionBoundaryTests : DeletionStack
 {
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);

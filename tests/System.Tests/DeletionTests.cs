@@ -8,6 +8,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>Deletions on real processes and a real store: outages, refusals, killed workers.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class DeletionTests : DeletionStack
 {
     private const string Deletion = """

@@ -10,6 +10,7 @@ namespace Pipeline.SystemTests;
 /// The programs in <c>examples</c>, each in its own language and with the rights of a foreign service, against a worker
 /// and a publisher.
 /// </summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class ExampleTests(ExamplePipeline pipeline, ITestOutputHelper output) : IClassFixture<ExamplePipeline>
 {
     private const int Scenes = 20;

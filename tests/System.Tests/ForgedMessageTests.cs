@@ -9,6 +9,7 @@ namespace Pipeline.SystemTests;
 /// <summary>
 /// A foreign service's rights are by exchange. What it says of its messages besides, in any form, gives it no others.
 /// </summary>
+[Trait(Speed.Name, Speed.Fast)]
 public sealed class ForgedMessageTests : Stack
 {
     [Fact]

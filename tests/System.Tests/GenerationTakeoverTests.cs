@@ -8,6 +8,7 @@ using static Pipeline.SystemTests.Harness.ScriptedProvider;
 namespace Pipeline.SystemTests;
 
 /// <summary>The seed's sequence: a worker is gone in the middle of a rendering, and the same picture is asked for again.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class GenerationTakeoverTests : GenerationStack
 {
     private const string Model = "slow";

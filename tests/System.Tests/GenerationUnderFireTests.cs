@@ -13,6 +13,7 @@ namespace Pipeline.SystemTests;
 /// Thousands of requests while the provider stumbles and worker processes are killed at random. Judged by the database,
 /// the broker, the store and the provider's own count.
 /// </summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class GenerationUnderFireTests(ITestOutputHelper output) : Stack
 {
     private const string Model = "stub";

@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>The functions of eng/services start a healthy server every time, however long the machine takes for it.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class ServerStartTests(ITestOutputHelper output)
 {
     // A set of its own: PostgreSQL alone, 50 ports above the set of the tests.

@@ -11,6 +11,7 @@ namespace Pipeline.SystemTests;
 /// The seed's own scenario: twenty scenes with three pictures each are saved in parallel. Its read-modify-write
 /// consumer stands beside it, and the same check must catch it.
 /// </summary>
+[Trait(Speed.Name, Speed.Fast)]
 public sealed class StoryboardTests(Stack stack, ITestOutputHelper output) : IClassFixture<Stack>
 {
     private const int Scenes = 20;

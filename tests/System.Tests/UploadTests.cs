@@ -9,6 +9,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>From a file in somebody's hands to the document that front ends poll, with a bucket of the test's own.</summary>
+[Trait(Speed.Name, Speed.Fast)]
 public sealed class UploadTests : Stack
 {
     private readonly ScratchBucket _bucket = new();

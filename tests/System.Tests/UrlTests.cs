@@ -15,6 +15,7 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>URLs on real processes: what readers get while refreshes fail and workers are killed.</summary>
+[Trait(Speed.Name, Speed.Slow)]
 public sealed class UrlTests(ITestOutputHelper output) : Stack
 {
     private const int Pictures = 20;

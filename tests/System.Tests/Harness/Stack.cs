@@ -167,7 +167,7 @@ public class Stack : IAsyncLifetime
     /// <summary>Waits until a fact holds; the limit is a bound for a slow machine, and what was seen is told.</summary>
     public async Task UntilAsync(string fact, Func<Task<bool>> holds, TimeSpan? limit = null)
     {
-        var deadline = DateTimeOffset.UtcNow + (limit ?? TimeSpan.FromSeconds(120));
+        var deadline = DateTimeOffset.UtcNow + (limit ?? TimeSpan.FromSeconds(240));
         while (!await holds())
         {
             if (DateTimeOffset.UtcNow > deadline)
