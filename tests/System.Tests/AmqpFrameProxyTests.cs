@@ -59,7 +59,7 @@ public sealed class AmqpFrameProxyTests
         seen.FromClient[^1].Id.ShouldBe(AmqpMethods.ConnectionClose);
         seen.FromBroker[^1].Id.ShouldBe(AmqpMethods.ConnectionCloseOk);
         await seen.Ended.WaitAsync(Limit);
-        seen.IsClosedBy(DateTime.UtcNow).ShouldBeTrue();
+        seen.IsClosedBy(DateTimeOffset.UtcNow.UtcDateTime).ShouldBeTrue();
     }
 
     [Fact]

@@ -9,8 +9,8 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>
-/// A lane writes its dead letters itself; MassTransit writes those of every other queue. People and the publisher read both
-/// alike.
+/// A lane writes its dead letters itself; MassTransit writes those of every other queue. People and the publisher
+/// read both alike.
 /// </summary>
 public sealed class LaneDeadLetterTests : Stack
 {

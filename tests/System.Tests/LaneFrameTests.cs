@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Pipeline.SystemTests;
 
 /// <summary>
-/// How a lane leaves its queue, as the network sees it. A single active consumer that cancels, or gives messages back one
-/// by one, lets its successor overtake it; one that closes its channel does not.
+/// How a lane leaves its queue, as the network sees it. A single active consumer that cancels, or gives messages back
+/// one by one, lets its successor overtake it; one that closes its channel does not.
 /// </summary>
 [Trait(Speed.Name, Speed.Slow)]
 public sealed class LaneFrameTests(ITestOutputHelper output) : Stack

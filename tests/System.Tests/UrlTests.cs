@@ -21,7 +21,6 @@ public sealed class UrlTests(ITestOutputHelper output) : Stack
     private const int Pictures = 20;
     private const int Refreshes = 1_000;
     private const string Root = "/storage/v1/object/sign/";
-
     private readonly int _seed = Random.Shared.Next();
     private readonly ConcurrentDictionary<string, int> _calls = new(StringComparer.Ordinal);
     private readonly List<Guid> _commands = [];

@@ -10,9 +10,9 @@ namespace Pipeline.Workers.Lanes;
 /// </summary>
 internal static class LaneTopology
 {
-    // The broker's last resort. A message that kills its worker is found long before, by LaneApplier, and gets a receipt.
-    // Each time a lane's channel closes, every message on its way counts as delivered once more: a limit that a lane
-    // which breaks repeatedly could reach would dead-letter the neighbours of the message that breaks it.
+    // The broker's last resort. A message that kills its worker is found long before, by LaneApplier, and gets a
+    // receipt. Each time a lane's channel closes, every message on its way counts as delivered once more: a limit
+    // that a lane which breaks repeatedly could reach would dead-letter the neighbours of the message that breaks it.
     private const int DeliveryLimit = 1000;
 
     // One point on the hash ring a lane: the exchange's binding key is the queue's weight.

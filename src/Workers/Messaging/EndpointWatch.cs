@@ -26,8 +26,8 @@ internal interface IWatchedEndpoint
 /// that does not end keeps the news from all channels behind it: their endpoints look alive and consume nothing. The
 /// connection's property IsOpen is false from the first moment, so it is read, too.
 /// MassTransit (8.5.12, ReceiveTransport.cs) reconnects by itself after a cancellation and after most errors, with
-/// pauses that grow with each loss to 37 s, but ends the endpoint for good after an error that it does not know, such as
-/// a refused consumer. An endpoint that is started anew begins without a pause.
+/// pauses that grow with each loss to 37 s, but ends the endpoint for good after an error that it does not know, such
+/// as a refused consumer. An endpoint that is started anew begins without a pause.
 /// </remarks>
 internal sealed class EndpointWatch(string queue) : IWatchedEndpoint, IReceiveEndpointObserver, IFilter<ChannelContext>
 {

@@ -15,8 +15,8 @@ internal sealed record Gap(int Lane, DateTime From, DateTime To)
 }
 
 /// <summary>
-/// When each command was committed, written down by a trigger as the last act of its transaction. What was rolled back is
-/// not there. The clock is the database's, whose machine is this one.
+/// When each command was committed, written down by a trigger as the last act of its transaction. What was rolled
+/// back is not there. The clock is the database's, whose machine is this one.
 /// </summary>
 internal static class CommitTimes
 {

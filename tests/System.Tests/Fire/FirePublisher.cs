@@ -5,7 +5,8 @@ using Pipeline.Wire;
 namespace Pipeline.SystemTests.Fire;
 
 /// <summary>
-/// Publishes commands in order, and sends what was not confirmed again. It is one publisher, so the order of sending is known.
+/// Publishes commands in order, and sends what was not confirmed again. It is one publisher, so the order of sending
+/// is known.
 /// </summary>
 internal sealed class FirePublisher(ConfirmedPublisher publisher, Action<string> say) : IAsyncDisposable
 {
@@ -40,7 +41,7 @@ internal sealed class FirePublisher(ConfirmedPublisher publisher, Action<string>
 
             _sent.AddRange(chunk);
             foreach (var command in chunk)
-                _queued[command.CommandId] = DateTime.UtcNow;
+                _queued[command.CommandId] = DateTimeOffset.UtcNow.UtcDateTime;
         }
     }
 

@@ -114,7 +114,7 @@ internal sealed class FireRun(Stack stack, FirePlan plan, Action<string> say, Ca
     {
         await _publishing;
         var checks = await Checks.OfAsync(stack.Database, _script.Projects, publisher.Sent, CancellationToken.None);
-        var (commits, end) = (await stack.CommitTimesAsync(), DateTime.UtcNow);
+        var (commits, end) = (await stack.CommitTimesAsync(), DateTimeOffset.UtcNow.UtcDateTime);
         var gaps = publisher
             .Sent.GroupBy(x => lanes[x.ProjectId])
             .SelectMany(x => CommitTimes.Gaps(x.Key, x, publisher.Queued, commits, end))

@@ -35,7 +35,7 @@ internal sealed class FireWorkers(Stack stack, Action<string> say)
 
     public async Task KillAsync()
     {
-        _kills.Add(DateTime.UtcNow);
+        _kills.Add(DateTimeOffset.UtcNow.UtcDateTime);
         await _victim!.KillAsync();
         say($"killed {VictimName}");
         _victims++;
@@ -44,7 +44,7 @@ internal sealed class FireWorkers(Stack stack, Action<string> say)
 
     public void Pause()
     {
-        _pauses.Add(DateTime.UtcNow);
+        _pauses.Add(DateTimeOffset.UtcNow.UtcDateTime);
         _steady!.Pause();
     }
 

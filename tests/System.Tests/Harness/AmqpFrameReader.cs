@@ -99,7 +99,7 @@ internal sealed class AmqpFrameReader(int preamble, Action<AmqpMethod> seen)
             var payload = frame[HeaderLength..^1];
             seen(
                 new AmqpMethod(
-                    DateTime.UtcNow,
+                    DateTimeOffset.UtcNow.UtcDateTime,
                     BinaryPrimitives.ReadUInt16BigEndian(frame[1..]),
                     new AmqpId(
                         BinaryPrimitives.ReadUInt16BigEndian(payload),

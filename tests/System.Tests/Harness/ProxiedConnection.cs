@@ -96,7 +96,7 @@ internal sealed class ProxiedConnection
         finally
         {
             lock (_lock)
-                _endedAt ??= DateTime.UtcNow;
+                _endedAt ??= DateTimeOffset.UtcNow.UtcDateTime;
             await _flows.Task; // The other side of a connection that is held is not told.
             from.Close();
             to.Close();
