@@ -200,6 +200,18 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
     [Fact]
     public async Task Late_result_of_a_lost_claim_changes_nothing()
     {
+        // The sweep, which looks once a minute, may claim a picture first. Then another picture shows it.
+        var (image, outcomes) = (Guid.Empty, Array.Empty<UrlOutcome>());
+        while (outcomes.Length == 0)
+            (image, outcomes) = await SignUnderALostClaimAsync();
+
+        outcomes.ShouldBe([UrlOutcome.GivenBack]);
+        (await pipeline.CachedAsync(image)).ShouldBeNull();
+        (await pipeline.EventsAsync("urls-refreshed", image)).ShouldBe(0);
+    }
+
+    private async Task<(Guid Image, UrlOutcome[] Outcomes)> SignUnderALostClaimAsync()
+    {
         var image = await pipeline.ShowAsync();
         var held = new TaskCompletionSource();
         pipeline.Supabase.Answer = async call =>
@@ -216,10 +228,7 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
             image
         );
         held.SetResult();
-
-        (await late).ShouldHaveSingleItem().Outcome.ShouldBe(UrlOutcome.GivenBack);
-        (await pipeline.CachedAsync(image)).ShouldBeNull();
-        (await pipeline.EventsAsync("urls-refreshed", image)).ShouldBe(0);
+        return (image, [.. (await late).Select(x => x.Outcome)]);
     }
 
     private async Task<Guid> SignedAsync()
