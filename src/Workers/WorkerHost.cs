@@ -23,7 +23,8 @@ namespace Pipeline.Workers;
 /// <summary>The whole object graph of a worker process: the rooms, then the slices.</summary>
 internal static class WorkerHost
 {
-    private static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
+    /// <summary>How long the services may take to stop.</summary>
+    public static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
     public static IHost Build()
     {

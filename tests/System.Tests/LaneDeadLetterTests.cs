@@ -43,7 +43,7 @@ public sealed class LaneDeadLetterTests : Stack
 
         HeadersOf(ours).ShouldBe(HeadersOf(theirs), ignoreOrder: true);
         PropertiesOf(ours).ShouldBe(PropertiesOf(theirs));
-        Header(ours, "MT-Fault-Message")[..20].ShouldBe(Header(theirs, "MT-Fault-Message")[..20]); // Their rules differ.
+        Header(ours, "MT-Fault-Message")[..12].ShouldBe(Header(theirs, "MT-Fault-Message")[..12]); // Their rules differ.
         ours.RoutingKey.ShouldBe(key);
         Header(ours, WireNames.ExchangeHeader).ShouldBe("save-image");
         Header(ours, "MT-Fault-InputAddress").ShouldStartWith("rabbitmq://127.0.0.1");

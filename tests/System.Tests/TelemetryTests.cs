@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Pipeline.Contracts.Cataloguing;
 using Pipeline.SystemTests.Harness;
+using Pipeline.Wire;
 using Pipeline.Workers.Tests.Harness;
 using Shouldly;
 using Xunit;
@@ -38,7 +40,15 @@ public sealed class TelemetryTests : Stack
     {
         var worker = StartWorker("measured");
         await using (var publisher = NewPublisher())
+        {
             await publisher.PublishAsync(Commands.Storyboard(Guid.NewGuid(), 1).ToWire(), CancellationToken.None);
+            // MassTransit consumes every queue that is no lane.
+            var forget = new ForgetObject(Guid.NewGuid(), "nobody/put/this.png");
+            await publisher.PublishAsync(
+                new WireMessage("forget-object", "", forget.CommandId, WireJson.Write(forget), Mandatory: true),
+                CancellationToken.None
+            );
+        }
 
         // Names are texts in the protobuf, so that they are found without its schema.
         foreach (
