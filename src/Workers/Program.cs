@@ -19,7 +19,7 @@ var root = new RootCommand("The image pipeline's workers. Settings are environme
     PaintCommand.Create(),
 };
 
-// System.CommandLine ends the process two seconds after SIGTERM if it is not told otherwise, in the middle of the batches
-// that the lanes finish. The host's own limit is shorter than this one, so that it decides.
+// System.CommandLine ends the process two seconds after SIGTERM if it is not told otherwise, in the middle of the
+// batches that the lanes finish. The host's own limit is shorter than this one, so that it decides.
 var leavingLimit = WorkerHost.ShutdownLimit + TimeSpan.FromSeconds(30);
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = leavingLimit });
