@@ -9,8 +9,8 @@ namespace Pipeline.Wire;
 /// </summary>
 /// <remarks>
 /// RabbitMQ.Client's own confirm tracking, with its rate limiter, reorders unawaited publishes and is slow (7.1.2:
-/// 275/s measured; 7.2.2 has the same limiter and lock: Channel.PublisherConfirms.cs). It also lets the rest of a run go on
-/// when a message is refused. So this class counts the sequence numbers itself.
+/// 275/s measured; 7.2.2 has the same limiter and lock: Channel.PublisherConfirms.cs). It also lets the rest of a run
+/// go on when a message is refused. So this class counts the sequence numbers itself.
 /// Safe for concurrent callers; the order is then that of entering <see cref="SendAsync"/>. After a lost channel the
 /// next call opens a new connection: messages that were on their way may or may not have arrived, and are sent again
 /// under the same id.
