@@ -27,6 +27,7 @@ public sealed class CatalogRebuildTests(ITestOutputHelper output) : CatalogStack
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
             .. base.WorkerSettings,
+            ("DOTNET_gcServer", "1"), // memory is judged here: with the collector that installations have
             ("Cataloguing__PageSize", $"{Math.Min(1_000, Keys / Pages)}"),
             ("Cataloguing__StaleAfter", "00:00:30"),
         ];

@@ -14,8 +14,9 @@ internal sealed class PictureRefresh(
     /// <summary>How often a picture is looked at that somebody else is signing.</summary>
     public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
+    /// <returns>Null where another delivery of the same command has ended it meanwhile.</returns>
     /// <exception cref="PictureBusyException">Others have kept it claimed for longer than claims live. Worth a retry.</exception>
-    public async Task<RefreshEnd> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
+    public async Task<RefreshEnd?> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
     {
         var command = request.Command;
         var image = command.ImageId!.Value;
@@ -23,21 +24,30 @@ internal sealed class PictureRefresh(
         // Whoever holds the claim either stores what this command wants, or lets the claim end.
         while (clock.GetElapsedTime(started) < 3 * options.ClaimLength)
         {
+            // While this delivery waited, another one may have ended the command. What is due by now is due for the
+            // next command: signed under this one, it would be rolled back, and the call would be made for nothing.
+            if (await receipts.RecallAsync(request, cancellation))
+                return null;
             var standing = (await claims.StandingAsync([image], cancellation)).GetValueOrDefault(image);
             if (EndWithoutSigning(request, standing) is { } end)
                 return await receipts.RecordAsync(end, cancellation);
 
             RefreshEnd? signed = null;
+            var isAnswered = false;
             await signer.SignAsync(
                 [image],
                 request.Demand,
                 async (connection, transaction, results, token) =>
                 {
                     signed = EndOf(request, results[0]);
-                    return signed is null || await receipts.RecordAsync(connection, transaction, signed, token);
+                    isAnswered =
+                        signed is not null && !await receipts.RecordAsync(connection, transaction, signed, token);
+                    return !isAnswered;
                 },
                 cancellation
             );
+            if (isAnswered)
+                return null;
             if (signed is not null)
                 return signed;
             standing = (await claims.StandingAsync([image], cancellation)).GetValueOrDefault(image);

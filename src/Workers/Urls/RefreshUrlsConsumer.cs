@@ -26,7 +26,8 @@ internal sealed partial class RefreshUrlsConsumer(
             var end = request.Command.ImageId is null
                 ? await bulk.RefreshAsync(request, cancellation)
                 : await picture.RefreshAsync(request, cancellation);
-            Ended(request.Command.CommandId, end.Outcome, end.Reason);
+            if (end is not null)
+                Ended(request.Command.CommandId, end.Outcome, end.Reason);
         }
     }
 

@@ -20,14 +20,8 @@ internal sealed partial class PublisherProcess : IAsyncDisposable
 
     public static async Task<PublisherProcess> ServeAsync(IReadOnlyDictionary<string, string> settings)
     {
-        var program = Programs.Publisher;
-        var start = new ProcessStartInfo("dotnet", [program, "serve"])
-        {
-            UseShellExecute = false,
-            RedirectStandardError = true,
-        };
-        foreach (var (variable, value) in settings)
-            start.Environment[variable] = value;
+        var start = Programs.Start(Programs.Publisher, settings, "serve");
+        start.RedirectStandardError = true;
         start.Environment["Publisher__Url"] = "http://127.0.0.1:0";
 
         var process = Process.Start(start)!;

@@ -46,14 +46,9 @@ public sealed class VerbProcess : IAsyncDisposable
 
     public static VerbProcess Start(IReadOnlyDictionary<string, string> settings, params string[] args)
     {
-        var start = new ProcessStartInfo("dotnet", [Programs.Publisher, .. args])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var (variable, value) in settings)
-            start.Environment[variable] = value;
+        var start = Programs.Start(Programs.Publisher, settings, args);
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
         return new VerbProcess(Process.Start(start)!);
     }
 

@@ -85,14 +85,9 @@ public sealed partial class WorkerProcess : IAsyncDisposable
 
     private static Process Launch(string verb, IReadOnlyDictionary<string, string> settings, string name)
     {
-        var start = new ProcessStartInfo("dotnet", [Programs.Workers, verb])
-        {
-            UseShellExecute = false,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (var (variable, value) in settings)
-            start.Environment[variable] = value;
+        var start = Programs.Start(Programs.Workers, settings, verb);
+        start.RedirectStandardOutput = true;
+        start.RedirectStandardError = true;
         start.Environment["Worker__Name"] = name;
         return Process.Start(start)!;
     }

@@ -62,6 +62,22 @@ public sealed class RefreshUrlsTests(UrlsPipeline pipeline) : IClassFixture<Urls
     }
 
     [Fact]
+    public async Task A_delivery_that_waited_while_another_ended_its_command_signs_nothing()
+    {
+        var image = await SignedAsync();
+        await pipeline.AgeAsync(image, left: TimeSpan.FromMinutes(10), windowIn: TimeSpan.FromMinutes(-1));
+        var command = UrlsPipeline.Refresh(image);
+        (await pipeline.EndAsync(command)).ShouldBe("applied");
+        await pipeline.AgeAsync(image, left: TimeSpan.FromSeconds(-1), windowIn: TimeSpan.FromMinutes(-1));
+        var calls = CallsFor(image);
+
+        // As its consumer calls it, once it has seen no receipt.
+        (await pipeline.RefreshAsync(command)).ShouldBeNull();
+
+        CallsFor(image).ShouldBe(calls);
+    }
+
+    [Fact]
     public async Task Force_signs_what_is_not_due_once_however_often_the_command_comes()
     {
         var image = await SignedAsync();

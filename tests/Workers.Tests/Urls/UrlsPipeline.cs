@@ -3,6 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Pipeline.Contracts.Urls;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Tests.Harness;
 using Pipeline.Workers.Urls;
 
@@ -36,6 +37,15 @@ public class UrlsPipeline : SlicePipeline
     internal IHost OtherWorker() => BuildHost();
 
     internal ValueTask SendAsync(RefreshUrls command) => SendAsync(command, command.CommandId);
+
+    /// <summary>Carries out a command that has come before, without its consumer's first look at its receipt.</summary>
+    internal Task<RefreshEnd?> RefreshAsync(RefreshUrls command) =>
+        Worker
+            .Services.GetRequiredService<PictureRefresh>()
+            .RefreshAsync(
+                new RefreshRequest(command, CommandRequest.Of(command, command.CommandId, replays: 0)),
+                CancellationToken.None
+            );
 
     /// <summary>Sends a command and waits for its receipt.</summary>
     internal async Task<string> EndAsync(RefreshUrls command)
