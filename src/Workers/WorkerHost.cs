@@ -28,7 +28,9 @@ internal static class WorkerHost
 
     public static IHost Build()
     {
-        var builder = Host.CreateApplicationBuilder();
+        // Settings are read once. Watching their files would walk the whole working folder at each start.
+        var unwatched = new ConfigurationManager { ["hostBuilder:reloadConfigOnChange"] = "false" };
+        var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Configuration = unwatched });
         var configuration = builder.Configuration;
         var worker = new WorkerIdentity(Guid.NewGuid(), configuration["Worker:Name"] ?? Environment.MachineName);
         var lanes = LanesRoom.ReadOptions(configuration);
@@ -43,8 +45,13 @@ internal static class WorkerHost
         builder.Logging.AddFilter("Npgsql", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore.Database.Command", LogLevel.None);
-        // Lanes drain first, then renders are given back; the host must not cut either short.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownLimit);
+        builder.Services.Configure<HostOptions>(host =>
+        {
+            // Lanes drain first, then renders are given back; the host must not cut either short.
+            host.ShutdownTimeout = ShutdownLimit;
+            // Lanes do not wait until the bus has opened its twenty queues. They still stop one after the other.
+            host.ServicesStartConcurrently = true;
+        });
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(worker);
         builder.Services.AddTelemetry(configuration, worker.Id, worker.Name);

@@ -27,8 +27,11 @@ internal sealed class LaneOptions
     /// </value>
     public int Count { get; init; } = 8;
 
-    /// <value>Messages a lane has at hand, 1 to 2,000; default 256. It must be the same in every worker.</value>
-    public ushort Prefetch { get; init; } = 256;
+    /// <value>
+    /// Messages a lane has at hand, 1 to 2,000; default 512, which is two batches: one is being published and
+    /// acknowledged while the next one arrives. It must be the same in every worker.
+    /// </value>
+    public ushort Prefetch { get; init; } = 512;
 
     /// <value>Commands in one transaction, 1 to 2,000; default 256.</value>
     public int BatchLimit { get; init; } = 256;
