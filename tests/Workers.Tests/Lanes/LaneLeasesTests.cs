@@ -56,7 +56,7 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     {
         var worker = NewWorker();
         await worker.BalanceAsync();
-        await _database.ExecuteAsync("update pipeline.lanes set lease_until = now() + interval '1 ms'");
+        await _database.ExecuteAsync("update pipeline.lanes set lease_until = now() - interval '1 ms'");
 
         var (held, _) = await worker.BalanceAsync(alive: [0, 1, 2, 4, 5, 6, 7]);
 
