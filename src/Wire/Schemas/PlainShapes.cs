@@ -132,12 +132,15 @@ internal sealed class MapShape(TextShape name, Shape value) : Shape
             return;
         }
 
+        var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var property in element.EnumerateObject())
         {
             if (violations.IsFull)
                 return;
             violations.Enter(property.Name.Length <= 60 ? property.Name : property.Name[..60] + "…");
             name.CheckText(property.Name, violations);
+            if (!names.Add(property.Name))
+                violations.Add(Twice);
             value.Check(property.Value, violations);
             violations.Leave();
         }
@@ -176,18 +179,40 @@ internal sealed class ObjectShape(IReadOnlyList<PropertyShape> properties) : Sha
             return;
         }
 
-        foreach (var property in properties)
+        var found = new JsonElement?[properties.Count];
+        foreach (var property in value.EnumerateObject())
+        {
+            var index = IndexOf(property);
+            if (index < 0)
+                continue;
+            if (found[index] is not null)
+                violations.AddAt(properties[index].Name, Twice);
+            found[index] = property.Value;
+        }
+
+        for (var i = 0; i < found.Length; i++)
         {
             if (violations.IsFull)
                 return;
-            if (value.TryGetProperty(property.Name, out var element))
+            if (found[i] is { } element)
             {
-                violations.Enter(property.Name);
-                property.Shape.Check(element, violations);
+                violations.Enter(properties[i].Name);
+                properties[i].Shape.Check(element, violations);
                 violations.Leave();
             }
-            else if (property.IsRequired)
-                violations.AddAt(property.Name, "is required.");
+            else if (properties[i].IsRequired)
+                violations.AddAt(properties[i].Name, "is required.");
         }
+    }
+
+    private int IndexOf(JsonProperty property)
+    {
+        for (var i = 0; i < properties.Count; i++)
+        {
+            if (property.NameEquals(properties[i].Name))
+                return i;
+        }
+
+        return -1;
     }
 }

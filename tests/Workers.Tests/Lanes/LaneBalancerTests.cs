@@ -143,10 +143,11 @@ public sealed class LaneBalancerTests : IDisposable
         await HoldAsync(1);
         _leases.FailuresOfRenew = 1;
         var stopping = _balancer.StopAsync(default);
-        while (_leases.Renewals < 3)
+        // One turn of the clock for each renewal: a clock that runs ahead of them would end the lease.
+        for (var renewals = _leases.Renewals + 1; renewals <= 3; renewals++)
         {
             _clock.Advance(_options.RenewEvery);
-            await Task.Yield();
+            await Until.TrueAsync("a renewal", () => Task.FromResult(_leases.Renewals >= renewals));
         }
 
         _lanes[1].IsAbandoned.ShouldBeFalse();
