@@ -22,7 +22,9 @@ internal static class QueueNames
     public static string Family(string queue)
     {
         var origin = OriginOf(queue);
-        return WireNames.ExchangeTo(origin) == WireNames.LanesExchange ? $"{WireNames.LanePrefix}*{queue[origin.Length..]}" : queue;
+        return WireNames.ExchangeTo(origin) == WireNames.LanesExchange
+            ? $"{WireNames.LanePrefix}*{queue[origin.Length..]}"
+            : queue;
     }
 
     /// <summary>Every dead-letter queue of this pipeline, as the workers have declared them.</summary>

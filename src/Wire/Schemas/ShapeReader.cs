@@ -104,12 +104,7 @@ internal sealed class ShapeReader(ContractDocs docs, bool isCommand)
         throw new NotSupportedException($"{parameter.Member.DeclaringType}.{parameter.Name}: no schema for {type}.");
     }
 
-    private TextShape Text(
-        ParameterInfo parameter,
-        int? lengthMin,
-        bool isNullable = false,
-        string? description = null
-    )
+    private TextShape Text(ParameterInfo parameter, int? lengthMin, bool isNullable = false, string? description = null)
     {
         var length = parameter.GetCustomAttribute<StringLengthAttribute>();
         var pattern = parameter.GetCustomAttribute<RegularExpressionAttribute>();

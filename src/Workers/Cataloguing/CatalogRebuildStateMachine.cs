@@ -24,9 +24,9 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             {
                 x.CorrelateById(m => m.Message.RebuildId);
                 // A person asked, and gets an answer.
-                x.OnMissingInstance(missing => missing.ExecuteAsync(
-                        m => commands.RefuseUnknownAsync(m, "rebuildId: there is no such rebuild.")
-                    ));
+                x.OnMissingInstance(missing =>
+                    missing.ExecuteAsync(m => commands.RefuseUnknownAsync(m, "rebuildId: there is no such rebuild."))
+                );
             }
         );
 

@@ -9,11 +9,7 @@ namespace Pipeline.Workers.Deleting;
 /// <summary>
 /// What the transitions do: every row they touch and every message they send commits with the saga's own row.
 /// </summary>
-internal sealed class DeletionDesk(
-    DeletionOptions options,
-    DeletionMetrics metrics,
-    TimeProvider clock
-)
+internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metrics, TimeProvider clock)
 {
     /// <summary>Begins the purge, unless the deletion was taken back, or a queued command counts on the object.</summary>
     public async Task BeginAsync(BehaviorContext<DeletionSaga, DeletionDue> context)

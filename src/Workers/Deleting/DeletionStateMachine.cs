@@ -21,9 +21,9 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             x =>
             {
                 x.CorrelateById(m => m.Message.DeletionId);
-                x.OnMissingInstance(missing => missing.ExecuteAsync(
-                        m => commands.RefuseUnknownAsync(m, "deletionId: there is no such deletion.")
-                    ));
+                x.OnMissingInstance(missing =>
+                    missing.ExecuteAsync(m => commands.RefuseUnknownAsync(m, "deletionId: there is no such deletion."))
+                );
             }
         );
 
@@ -38,7 +38,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                 ),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked).IfNew(commands, x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}.")))
+            When(RetryAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
+                )
         );
 
         During(
@@ -125,7 +129,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             Ignore(Due),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked).IfNew(commands, x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}.")))
+            When(RetryAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
+                )
         );
     }
 

@@ -4,8 +4,8 @@ using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Persistence.Sagas;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

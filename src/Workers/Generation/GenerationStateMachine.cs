@@ -23,14 +23,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
         Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
         Event(() => Settled, x => Correlate(x, m => m.GenerationId));
-        Event(
-            () => CancelAsked,
-            x => CorrelateCommand(x, m => m.GenerationId, commands)
-        );
-        Event(
-            () => RetryAsked,
-            x => CorrelateCommand(x, m => m.GenerationId, commands)
-        );
+        Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
+        Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
 
         Initially(
             When(Asked)
@@ -226,8 +220,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                                 .ThenAsync(desk.RepeatFailedSavesAsync)
                                 .ThenAsync(commands.ApplyAsync)
                                 .TransitionTo(Saving),
-                        none =>
-                            none.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
+                        none => none.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
                     )
             );
 

@@ -61,7 +61,10 @@ internal sealed class TargetLedger(TimeProvider clock)
             await ReceiptLedger.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
             await AnnounceAsync(db, request.ProjectId, [Announcement.Of(request.CommandId, told)], cancellation);
         }
-        else if (receipt is not null && (known is not null || receipt.Outcome != Outcomes.Failed || replays <= receipt.Replays))
+        else if (
+            receipt is not null
+            && (known is not null || receipt.Outcome != Outcomes.Failed || replays <= receipt.Replays)
+        )
             await AnnounceAsync(db, request.ProjectId, receipt.Announcements, cancellation);
         else if (known is null)
         {

@@ -147,7 +147,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
         }
 
         // The client reuses the memory of the body after this call.
-        _deliveries.Writer.TryWrite(new Delivery(_queue, deliveryTag, exchange, routingKey, properties, body.ToArray()));
+        _deliveries.Writer.TryWrite(
+            new Delivery(_queue, deliveryTag, exchange, routingKey, properties, body.ToArray())
+        );
         return Task.CompletedTask;
     }
 

@@ -26,8 +26,8 @@ internal sealed record Delivery(
     public Guid? MessageId => Guid.TryParse(Properties.MessageId, out var id) ? id : null;
 
     /// <summary>
-    /// True where the message was put into this queue and no other: through the queue's own exchange, as a replay is, or
-    /// through the default exchange, as an administrator's tools do. Foreign services may write to neither.
+    /// True where the message was put into this queue and no other: through the queue's own exchange, as a replay is,
+    /// or through the default exchange, as an administrator's tools do. Foreign services may write to neither.
     /// </summary>
     public bool IsAddressedToQueue => Exchange.Length == 0 || Exchange == WireNames.ExchangeTo(Queue);
 

@@ -43,11 +43,7 @@ internal static class MessageReader
     /// </exception>
     public static IncomingMessage? Read(Delivery delivery, int bodySizeLimitBytes)
     {
-        var body = IncomingBody.Parse(
-            delivery.Body.Span,
-            bodySizeLimitBytes,
-            delivery.Properties.ContentEncoding
-        );
+        var body = IncomingBody.Parse(delivery.Body.Span, bodySizeLimitBytes, delivery.Properties.ContentEncoding);
         return MediaTypeOf(delivery.Properties.ContentType) switch
         {
             EnvelopeMediaType => ReadEnvelope(delivery, body),

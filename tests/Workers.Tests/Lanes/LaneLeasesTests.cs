@@ -81,7 +81,9 @@ public sealed class LaneLeasesTests : IAsyncLifetime
     {
         var (first, second) = (NewWorker(), NewWorker());
         (await first.BalanceAsync()).NextEnd.ShouldBeNull(); // Its own leases do not count.
-        await _database.ExecuteAsync("update pipeline.lanes set lease_until = now() + interval '1 hour' where lane = 3");
+        await _database.ExecuteAsync(
+            "update pipeline.lanes set lease_until = now() + interval '1 hour' where lane = 3"
+        );
 
         (await second.BalanceAsync()).NextEnd.ShouldNotBeNull().ShouldBeLessThanOrEqualTo(_options.LeaseLength);
     }
