@@ -73,7 +73,10 @@ log_line_prefix = '%m [%p] %q%u@%d '
 log_lock_waits = on
 log_autovacuum_min_duration = 10s
 CONF
-  [ "$name" != test ] || printf 'fsync = off\nfull_page_writes = off\n' >>"$folder/postgresql.conf"
+  case $name in
+    test) printf 'fsync = off\nfull_page_writes = off\n' ;;
+    bench) printf 'track_commit_timestamp = on\n' ;; # what latency is measured with
+  esac >>"$folder/postgresql.conf"
 }
 
 # The publisher's role may connect and nothing else; the migrations grant it the views of schema status.

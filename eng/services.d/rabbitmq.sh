@@ -67,7 +67,8 @@ CONF
     rabbitmq_user workers "$secret_workers" && printf ,
     rabbitmq_user publisher "$secret_publisher" && printf ,
     # The tag lets it use the management API, as examples/bash does, and look at the queues; its permissions hold there too.
-    rabbitmq_user client "$secret_client" '"management"'
+    # Its limits keep one foreign service from taking the broker's file handles and memory from the workers.
+    rabbitmq_user client "$secret_client" '"management"' '"max-connections":50,"max-channels":500'
     printf '],"permissions":%s,"policies":%s}\n' \
       "$(<"$root/eng/docker/rabbitmq/permissions.json")" "$(<"$root/eng/docker/rabbitmq/policies.json")"
   } >"$folder/definitions.json"
@@ -78,8 +79,8 @@ rabbitmq_user() {
   local salt hash
   salt=$(random 4)
   hash=$({ hex_to_bytes "$salt"; printf %s "$2"; } | sha256sum | cut -c1-64)
-  printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s]}' \
-    "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}"
+  printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s],"limits":{%s}}' \
+    "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}" "${4:-}"
 }
 # shellcheck disable=SC2059,SC2001 # the format is the data; sed's & has no like in this bash
 hex_to_bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }

@@ -1,10 +1,18 @@
+using System.ComponentModel;
+
 namespace Pipeline.Contracts.Generation;
 
 /// <summary>Message, internal: a checked request, for the saga.</summary>
 /// <param name="GenerationId"><c>UUIDv5</c> of the request's hash: the same picture is the same generation.</param>
 /// <param name="RequestHash"><c>image|</c> and 64 hexadecimal digits.</param>
 /// <param name="Request">The request as it came.</param>
-public sealed record RequestGeneration(Guid GenerationId, string RequestHash, GenerateImage Request);
+/// <param name="Replays">How often a person has replayed the request from the dead letters.</param>
+public sealed record RequestGeneration(
+    Guid GenerationId,
+    string RequestHash,
+    GenerateImage Request,
+    [property: DefaultValue(0)] int Replays = 0
+);
 
 /// <summary>Message, internal: render one attempt.</summary>
 /// <param name="GenerationId">The generation.</param>

@@ -14,6 +14,9 @@ public static class WireNames
     /// </summary>
     public const string ExchangeHeader = "x-exchange";
 
+    /// <summary>What the names of the lanes' queues begin with; two digits or more follow.</summary>
+    public const string LanePrefix = "project-lane-";
+
     private static readonly ConcurrentDictionary<Type, string> Exchanges = new();
 
     /// <summary>The exchange of a message type, which is also its AMQP <c>type</c>: <c>SaveImage</c> → <c>save-image</c>.</summary>
@@ -28,7 +31,16 @@ public static class WireNames
 
     /// <summary>The queue of a lane, two digits or more: <c>project-lane-07</c>.</summary>
     /// <param name="lane">From 0 to the lane count less one.</param>
-    public static string LaneQueue(int lane) => $"project-lane-{lane:D2}";
+    public static string LaneQueue(int lane) => $"{LanePrefix}{lane:D2}";
+
+    /// <summary>
+    /// The exchange that leads to a queue and to no other. A lane is reached through the hash of the routing key, which
+    /// is the project's id, so a message stays in its project's lane also where the number of lanes has changed.
+    /// </summary>
+    public static string ExchangeTo(string queue) =>
+        queue.StartsWith(LanePrefix, StringComparison.Ordinal) && queue[LanePrefix.Length..].All(char.IsAsciiDigit)
+            ? LanesExchange
+            : queue;
 
     /// <summary>MassTransit's name for a queue's dead letters.</summary>
     public static string ErrorQueue(string queue) => queue + "_error";

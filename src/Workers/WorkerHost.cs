@@ -63,7 +63,7 @@ internal static class WorkerHost
             lanes.BodySizeLimitBytes,
             bus =>
             {
-                bus.AddRefusals();
+                bus.AddFailedCommands();
                 bus.AddImporting(configuration);
                 bus.AddGeneration(configuration);
                 bus.AddRendering(configuration);

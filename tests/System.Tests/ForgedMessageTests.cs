@@ -39,6 +39,33 @@ public sealed class ForgedMessageTests : Stack
         (await ScalarAsync<long>("select count(*) from status.webhook_subscriptions")).ShouldBe(0);
     }
 
+    /// <summary>A client may bind an exchange of its own to those that it may write to: what comes through it is nobody's.</summary>
+    [Fact]
+    public async Task Nothing_takes_effect_that_comes_through_an_exchange_of_the_clients_own()
+    {
+        StartWorker("worker");
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
+        var exchanges = PublicCommands.Names;
+        foreach (var exchange in exchanges)
+            await client.BindExchangeAsync($"client-{exchange}", exchange);
+        var forged = MessageCatalog
+            .All.Where(x => x.Kind != MessageKind.Event)
+            .SelectMany(x => exchanges.Select(y => (Contract: x, Exchange: $"client-{y}")))
+            .ToArray();
+        forged.ShouldContain(x => x.Contract.Name == "retract-object" && x.Exchange == "client-define-scenes");
+        forged.ShouldContain(x => x.Contract.Name == "deletion-due" && x.Exchange == "client-retry-deletion");
+        forged.ShouldContain(x => x.Contract.Name == "delete-project" && x.Exchange == "client-save-image");
+        var forms = Enum.GetValues<ForeignForm>();
+        foreach (var ((contract, exchange), i) in forged.Select((x, i) => (x, i)))
+            await new ForeignMessage(contract) { Exchange = exchange }.SendAsync(client, forms[i % forms.Length]);
+
+        await UntilAsync("all are dead letters", async () => await this.DeadLetterCountAsync() == forged.Length);
+        (await ScalarAsync<long>("select count(*) from status.receipts where outcome <> 'rejected'")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.projects")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.generations")).ShouldBe(0);
+        (await ScalarAsync<long>("select count(*) from status.webhook_subscriptions")).ShouldBe(0);
+    }
+
     [Fact]
     public async Task Command_of_another_name_than_its_exchange_is_rejected_with_both_names()
     {

@@ -11,7 +11,8 @@ cat >"$definitions" <<JSON
     { "name": "admin", "password": "$RABBITMQ_ADMIN_PASSWORD", "tags": ["administrator"] },
     { "name": "workers", "password": "$RABBITMQ_WORKERS_PASSWORD", "tags": [] },
     { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] },
-    { "name": "client", "password": "$RABBITMQ_CLIENT_PASSWORD", "tags": ["management"] }
+    { "name": "client", "password": "$RABBITMQ_CLIENT_PASSWORD", "tags": ["management"],
+      "limits": { "max-connections": 50, "max-channels": 500 } }
   ],
   "permissions": $(cat /pipeline/permissions.json),
   "policies": $(cat /pipeline/policies.json)

@@ -19,7 +19,7 @@ internal static class Outgoing
         // Plain JSON that came without a type was known by its exchange, which is another one now.
         if (letter.Type is { } type && !letter.IsEnvelope)
             properties.Type = type;
-        return To(QueueNames.ExchangeTo(QueueNames.OriginOf(letter.Queue)), letter, properties);
+        return To(WireNames.ExchangeTo(QueueNames.OriginOf(letter.Queue)), letter, properties);
     }
 
     /// <summary>Into the parking queue, with everything that it has.</summary>
@@ -41,7 +41,7 @@ internal static class Outgoing
         properties.MessageId = successor.ToString();
         properties.Type = letter.Type;
         properties.ContentType = WireJson.ContentType;
-        var exchange = QueueNames.ExchangeTo(QueueNames.OriginOf(letter.Queue));
+        var exchange = WireNames.ExchangeTo(QueueNames.OriginOf(letter.Queue));
         return new(exchange, routingKey, successor, body, Mandatory: true) { Properties = properties };
     }
 

@@ -7,8 +7,6 @@ namespace Pipeline.Publisher.DeadLetters;
 /// <summary>Dead-letter queues, and where their messages came from.</summary>
 internal static class QueueNames
 {
-    private const string LanePrefix = "project-lane-";
-
     // Both are the names that MassTransit and WireNames give them; the empty origin leaves the ending.
     private static readonly string[] Endings = WireNames.DeadLetterQueues("");
 
@@ -20,20 +18,13 @@ internal static class QueueNames
                 $"'{queue}' is no dead-letter queue: its name ends on none of {string.Join(", ", Endings)}."
             );
 
-    /// <summary>
-    /// The exchange that leads to a queue and to no other. A lane is reached through the hash of the routing key, which
-    /// is the project's id, so a message stays in its project's lane also where the number of lanes has changed.
-    /// </summary>
-    public static string ExchangeTo(string origin) =>
-        origin.StartsWith(LanePrefix, StringComparison.Ordinal) && origin[LanePrefix.Length..].All(char.IsAsciiDigit)
-            ? WireNames.LanesExchange
-            : origin;
-
     /// <summary>The queue for people's eyes: all lanes are one.</summary>
     public static string Family(string queue)
     {
         var origin = OriginOf(queue);
-        return ExchangeTo(origin) == WireNames.LanesExchange ? $"{LanePrefix}*{queue[origin.Length..]}" : queue;
+        return WireNames.ExchangeTo(origin) == WireNames.LanesExchange
+            ? $"{WireNames.LanePrefix}*{queue[origin.Length..]}"
+            : queue;
     }
 
     /// <summary>Every dead-letter queue of this pipeline, as the workers have declared them.</summary>

@@ -28,9 +28,7 @@ public sealed class MessageContract
     {
         (Type, Kind, Example) = (type, kind, example);
         (Summary, Remarks) = (WithoutKind(docs.Summary(type)), docs.Remarks(type));
-        _shape = new ShapeReader(docs, mayIdsBeZero: kind is MessageKind.Event or MessageKind.Internal).ReadRecord(
-            type
-        );
+        _shape = new ShapeReader(docs, IsCommand).ReadRecord(type);
     }
 
     /// <summary>The record.</summary>

@@ -10,6 +10,9 @@ namespace Pipeline.Wire.Schemas;
 /// <remarks>Keywords: JSON Schema draft 2020-12, "Validation" (draft-bhutton-json-schema-validation-01).</remarks>
 internal abstract class Shape
 {
+    /// <summary>Readers differ in which of two properties of one name counts (RFC 8259, section 4): neither does.</summary>
+    protected const string Twice = "is named twice.";
+
     /// <summary>JSON Schema's name of the type.</summary>
     protected abstract string TypeName { get; }
 

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
+using Pipeline.Contracts;
 
 namespace Pipeline.Wire.Schemas;
 
@@ -10,8 +11,10 @@ namespace Pipeline.Wire.Schemas;
 /// Reads a contract's shape off its record: types, nullability and attributes (how, says <see cref="Contracts.Limits"/>).
 /// </summary>
 /// <param name="docs">For the descriptions.</param>
-/// <param name="mayIdsBeZero">False for commands, whose senders choose the ids.</param>
-internal sealed class ShapeReader(ContractDocs docs, bool mayIdsBeZero)
+/// <param name="isCommand">
+/// Others send it: they choose the ids, which are then never all zeros, and the texts, which then never hold U+0000.
+/// </param>
+internal sealed class ShapeReader(ContractDocs docs, bool isCommand)
 {
     private readonly NullabilityInfoContext _nullability = new();
 
@@ -83,7 +86,7 @@ internal sealed class ShapeReader(ContractDocs docs, bool mayIdsBeZero)
             {
                 IsNullable = isNullable,
                 Description = description,
-                MayBeZero = mayIdsBeZero,
+                MayBeZero = !isCommand,
             };
         if (type == typeof(bool))
             return new FlagShape
@@ -96,28 +99,25 @@ internal sealed class ShapeReader(ContractDocs docs, bool mayIdsBeZero)
             return new MomentShape { IsNullable = isNullable, Description = description };
         if (type == typeof(TimeSpan))
             return new SpanShape { IsNullable = isNullable, Description = description };
-        if (type.Assembly == typeof(Contracts.ILaneCommand).Assembly)
+        if (type.Assembly == typeof(ILaneCommand).Assembly)
             return ReadRecord(type, isNullable, description);
         throw new NotSupportedException($"{parameter.Member.DeclaringType}.{parameter.Name}: no schema for {type}.");
     }
 
-    private static TextShape Text(
-        ParameterInfo parameter,
-        int? lengthMin,
-        bool isNullable = false,
-        string? description = null
-    )
+    private TextShape Text(ParameterInfo parameter, int? lengthMin, bool isNullable = false, string? description = null)
     {
         var length = parameter.GetCustomAttribute<StringLengthAttribute>();
         var pattern = parameter.GetCustomAttribute<RegularExpressionAttribute>();
         var allowed = parameter.GetCustomAttribute<AllowedValuesAttribute>();
-        return new TextShape(pattern?.Pattern)
+        // PostgreSQL keeps U+0000 in no text: what a command may say freely must not say that.
+        var isFree = isCommand && pattern is null && allowed is null;
+        return new TextShape(isFree ? Patterns.NoNul : pattern?.Pattern)
         {
             IsNullable = isNullable,
             Description = description,
             LengthMin = lengthMin ?? length?.MinimumLength ?? 0,
             LengthMax = length?.MaximumLength,
-            PatternRule = pattern?.ErrorMessage,
+            PatternRule = isFree ? Patterns.NoNulRule : pattern?.ErrorMessage,
             Allowed = allowed is null ? null : [.. allowed.Values.OfType<string>()],
             IsSecret = parameter.GetCustomAttribute<DataTypeAttribute>()?.DataType == DataType.Password,
             Format = parameter.IsDefined(typeof(UrlAttribute)) ? "uri" : null,

@@ -69,41 +69,6 @@ internal sealed partial class CatalogRebuildDesk(
         Ended(saga.CorrelationId, outcome, saga.Keys, saga.Removed, reason);
     }
 
-    /// <summary>The receipt of a cancellation that took effect.</summary>
-    public Task ConfirmAsync(BehaviorContext<CatalogRebuildSaga, CancelRebuild> context) =>
-        AnswerAsync(context, Outcomes.Applied, reason: null);
-
-    /// <summary>The receipt of a cancellation that came too late.</summary>
-    public Task LeaveAsItIsAsync(BehaviorContext<CatalogRebuildSaga, CancelRebuild> context) =>
-        AnswerAsync(context, Outcomes.Unchanged, $"The rebuild is {context.Saga.CurrentState}.");
-
-    /// <summary>A cancellation names a rebuild that is not there.</summary>
-    public Task RefuseUnknownAsync(ConsumeContext<CancelRebuild> context) =>
-        requests.RefuseAsync(
-            ObjectRequests.Of(context),
-            "rebuildId: there is no such rebuild.",
-            context.CancellationToken
-        );
-
-    private async Task AnswerAsync(
-        BehaviorContext<CatalogRebuildSaga, CancelRebuild> context,
-        string outcome,
-        string? reason
-    )
-    {
-        var (db, request, at) = (Db(context), ObjectRequests.Of(context), clock.GetDatabaseNow());
-        await CommandReceipts.EndAsync(
-            db.Connection(),
-            db.Transaction(),
-            request,
-            outcome,
-            reason,
-            [],
-            at,
-            context.CancellationToken
-        );
-    }
-
     private async Task AddPartAsync<T>(BehaviorContext<CatalogRebuildSaga, T> context, int part)
         where T : class
     {

@@ -1,6 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Cataloguing;
 
@@ -10,7 +11,7 @@ namespace Pipeline.Workers.Cataloguing;
 /// </summary>
 internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<CatalogRebuildSaga>
 {
-    public CatalogRebuildStateMachine(CatalogRebuildDesk desk)
+    public CatalogRebuildStateMachine(CatalogRebuildDesk desk, SagaCommands commands)
     {
         InstanceState(x => x.CurrentState);
         Event(() => Begun, x => x.CorrelateById(m => m.Message.RebuildId));
@@ -23,7 +24,9 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             {
                 x.CorrelateById(m => m.Message.RebuildId);
                 // A person asked, and gets an answer.
-                x.OnMissingInstance(missing => missing.ExecuteAsync(desk.RefuseUnknownAsync));
+                x.OnMissingInstance(missing =>
+                    missing.ExecuteAsync(m => commands.RefuseUnknownAsync(m, "rebuildId: there is no such rebuild."))
+                );
             }
         );
 
@@ -39,10 +42,7 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
                 ),
             When(Failed).ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, x.Message.Reason)).TransitionTo(Abandoned),
             Ignore(Swept),
-            When(CancelAsked)
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, CatalogRebuildDesk.CancelledReason))
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Cancelled)
+            Cancel(desk, commands)
         );
 
         During(
@@ -51,10 +51,7 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             Ignore(Listed),
             Ignore(Failed), // Every part is listed; nothing asks the store any more.
             When(Swept).ThenAsync(x => desk.EndAsync(x, Outcomes.Applied, reason: null)).TransitionTo(Completed),
-            When(CancelAsked)
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, CatalogRebuildDesk.CancelledReason))
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Cancelled)
+            Cancel(desk, commands)
         );
 
         During(
@@ -63,7 +60,11 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             Ignore(Listed),
             Ignore(Failed),
             Ignore(Swept),
-            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            When(CancelAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The rebuild is {y.Saga.CurrentState}."))
+                )
         );
     }
 
@@ -78,6 +79,19 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
     public Event<ListingFailed> Failed { get; } = null!;
     public Event<CatalogSwept> Swept { get; } = null!;
     public Event<CancelRebuild> CancelAsked { get; } = null!;
+
+    private EventActivityBinder<CatalogRebuildSaga, CancelRebuild> Cancel(
+        CatalogRebuildDesk desk,
+        SagaCommands commands
+    ) =>
+        When(CancelAsked)
+            .IfNew(
+                commands,
+                x =>
+                    x.ThenAsync(y => desk.EndAsync(y, Outcomes.Superseded, CatalogRebuildDesk.CancelledReason))
+                        .ThenAsync(commands.ApplyAsync)
+                        .TransitionTo(Cancelled)
+            );
 
     private static void Correlate<T>(IEventCorrelationConfigurator<CatalogRebuildSaga, T> correlation, Func<T, Guid> id)
         where T : class

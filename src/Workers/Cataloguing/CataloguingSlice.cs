@@ -36,7 +36,6 @@ internal static class CataloguingSlice
         bus.AddSingleton<CatalogMetrics>();
         bus.AddSingleton<ObjectCheck>();
         bus.AddSingleton<ObjectCommands>();
-        bus.AddSingleton(typeof(ObjectFailureFilter<>));
         bus.AddSingleton<RebuildRequests>();
         bus.AddSingleton<CatalogRebuildDesk>();
         bus.AddHostedService<CatalogSweeper>();

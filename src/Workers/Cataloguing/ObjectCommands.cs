@@ -64,23 +64,6 @@ internal sealed partial class ObjectCommands(
         );
     }
 
-    /// <summary>Gives the command a <c>failed</c> receipt; its message goes to the dead letters.</summary>
-    public Task FailAsync(CommandRequest request, string reason, CancellationToken cancellation)
-    {
-        var at = clock.GetDatabaseNow();
-        var failed = new CommandFailed(request.CommandId, request.ProjectId, request.Command, reason, at);
-        metrics.Checked(request.Command, Outcomes.Failed);
-        return CommandReceipts.EndAloneAsync(
-            source,
-            request,
-            Outcomes.Failed,
-            reason,
-            [Announcement.Of(request.CommandId, failed)],
-            at,
-            cancellation
-        );
-    }
-
     private static (string Outcome, string? Reason) Decide(CheckResult result, bool isDeletion) =>
         (isDeletion, result) switch
         {

@@ -31,28 +31,17 @@ internal sealed class ForgetObjectConsumer(ObjectCommands commands) : IConsumer<
         );
 }
 
-internal sealed class RecordObjectConsumerDefinition(
-    CataloguingOptions options,
-    ObjectFailureFilter<RecordObject> failures
-) : ObjectConsumerDefinition<RecordObjectConsumer, RecordObject>(options, failures);
+internal sealed class RecordObjectConsumerDefinition(CataloguingOptions options)
+    : ObjectConsumerDefinition<RecordObjectConsumer>(options);
 
-internal sealed class ForgetObjectConsumerDefinition(
-    CataloguingOptions options,
-    ObjectFailureFilter<ForgetObject> failures
-) : ObjectConsumerDefinition<ForgetObjectConsumer, ForgetObject>(options, failures);
+internal sealed class ForgetObjectConsumerDefinition(CataloguingOptions options)
+    : ObjectConsumerDefinition<ForgetObjectConsumer>(options);
 
-/// <summary>Unordered, one request to the store each; failures get their receipt outside the retries.</summary>
-internal abstract class ObjectConsumerDefinition<TConsumer, TCommand> : ConsumerDefinition<TConsumer>
-    where TConsumer : class, IConsumer<TCommand>
-    where TCommand : class
+/// <summary>Unordered, one request to the store each.</summary>
+internal abstract class ObjectConsumerDefinition<TConsumer> : ConsumerDefinition<TConsumer>
+    where TConsumer : class, IConsumer
 {
-    private readonly ObjectFailureFilter<TCommand> _failures;
-
-    protected ObjectConsumerDefinition(CataloguingOptions options, ObjectFailureFilter<TCommand> failures)
-    {
-        _failures = failures;
-        ConcurrentMessageLimit = options.ConcurrentChecks;
-    }
+    protected ObjectConsumerDefinition(CataloguingOptions options) => ConcurrentMessageLimit = options.ConcurrentChecks;
 
     protected override void ConfigureConsumer(
         IReceiveEndpointConfigurator endpointConfigurator,
@@ -60,39 +49,9 @@ internal abstract class ObjectConsumerDefinition<TConsumer, TCommand> : Consumer
         IRegistrationContext context
     )
     {
-        consumerConfigurator.Message<TCommand>(message => message.UseFilter(_failures)); // Outside the retries.
         DatabaseRetries.Configure(consumerConfigurator);
         consumerConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfCommands));
     }
-}
-
-/// <summary>What the retries could not help gets a <c>failed</c> receipt before its message goes to the dead letters.</summary>
-internal sealed class ObjectFailureFilter<TCommand>(ObjectCommands commands) : IFilter<ConsumeContext<TCommand>>
-    where TCommand : class
-{
-    private const int ReasonLength = 1_000;
-
-    public async Task Send(ConsumeContext<TCommand> context, IPipe<ConsumeContext<TCommand>> next)
-    {
-        try
-        {
-            await next.Send(context);
-        }
-        catch (Exception) when (context.CancellationToken.IsCancellationRequested)
-        {
-            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
-            throw new OperationCanceledException(context.CancellationToken);
-        }
-        catch (Exception e) when (e is not CommandWithoutIdException && !Transience.IsOutage(e))
-        {
-            var reason = $"{e.GetType().Name}: {e.Message}";
-            reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
-            await commands.FailAsync(ObjectRequests.Of(context), reason, context.CancellationToken);
-            throw;
-        }
-    }
-
-    public void Probe(ProbeContext context) => context.CreateFilterScope("object-failure");
 }
 
 /// <summary>The delivered commands under their ids, which may have come as the message's id alone.</summary>

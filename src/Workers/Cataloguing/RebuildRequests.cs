@@ -96,21 +96,6 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         }
     }
 
-    /// <summary>Refuses a command about a rebuild.</summary>
-    public Task RefuseAsync(CommandRequest request, string reason, CancellationToken cancellation)
-    {
-        var at = clock.GetDatabaseNow();
-        return CommandReceipts.EndAloneAsync(
-            source,
-            request,
-            Outcomes.Rejected,
-            reason,
-            [CommandReceipts.Rejection(request, reason, at)],
-            at,
-            cancellation
-        );
-    }
-
     // The command has nothing but its id, which may have come as the message's.
     private static CommandRequest RequestOf(Guid commandId) =>
         CommandRequest.Of(new RebuildCatalog(commandId), commandId);

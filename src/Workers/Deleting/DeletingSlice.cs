@@ -41,7 +41,6 @@ internal static class DeletingSlice
         bus.AddSingleton<DeletionMetrics>();
         bus.AddSingleton<DeletionKeys>();
         bus.AddSingleton<ObjectPurge>();
-        bus.AddSingleton<DeletionAnswers>();
         bus.AddSingleton<DeletionDesk>();
         bus.AddHostedService<DeletionSweeper>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<PurgeImage>()));

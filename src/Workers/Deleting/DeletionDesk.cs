@@ -9,12 +9,7 @@ namespace Pipeline.Workers.Deleting;
 /// <summary>
 /// What the transitions do: every row they touch and every message they send commits with the saga's own row.
 /// </summary>
-internal sealed class DeletionDesk(
-    DeletionOptions options,
-    DeletionAnswers answers,
-    DeletionMetrics metrics,
-    TimeProvider clock
-)
+internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metrics, TimeProvider clock)
 {
     /// <summary>Begins the purge, unless the deletion was taken back, or a queued command counts on the object.</summary>
     public async Task BeginAsync(BehaviorContext<DeletionSaga, DeletionDue> context)
@@ -112,31 +107,6 @@ internal sealed class DeletionDesk(
         metrics.Ended(saga.Kind, nameof(DeletionStateMachine.Completed));
         if (DeletionMessages.Deleted(saga, clock.GetDatabaseNow()) is { } announcement)
             await Db(context).AppendAsync([announcement.ToWire(saga.ProjectId)], context.CancellationToken);
-    }
-
-    /// <summary>False for a person's command that has its receipt: it is answered again and takes no effect.</summary>
-    public Task<bool> IsNewAsync(BehaviorContext<DeletionSaga, RetryDeletion> context) =>
-        answers.IsNewAsync(context, Db(context), context.Saga.ProjectId);
-
-    /// <summary>The receipt of a person's command that took effect.</summary>
-    public Task ConfirmAsync(BehaviorContext<DeletionSaga, RetryDeletion> context) =>
-        answers.EndAsync(context, Db(context), context.Saga.ProjectId, Outcomes.Applied, reason: null);
-
-    /// <summary>The receipt of a person's command that found nothing to do.</summary>
-    public async Task LeaveAsItIsAsync(BehaviorContext<DeletionSaga, RetryDeletion> context)
-    {
-        if (!await IsNewAsync(context))
-            return;
-        var reason = $"The deletion is {context.Saga.CurrentState}.";
-        await answers.EndAsync(context, Db(context), context.Saga.ProjectId, Outcomes.Unchanged, reason);
-    }
-
-    /// <summary>A person's command names a deletion that is not there.</summary>
-    public async Task RefuseUnknownAsync(ConsumeContext<RetryDeletion> context)
-    {
-        const string Reason = "deletionId: there is no such deletion.";
-        if (await answers.IsNewAsync(context, Db(context), Guid.Empty))
-            await answers.EndAsync(context, Db(context), Guid.Empty, Outcomes.Rejected, Reason);
     }
 
     private static PipelineDbContext Db(PipeContext context) => context.GetPayload<PipelineDbContext>();

@@ -1,6 +1,7 @@
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Deleting;
 
@@ -8,7 +9,7 @@ namespace Pipeline.Workers.Deleting;
 /// One deletion, of a picture, a project or an object. A lane's command writes the row with its tombstone, as
 /// <c>Tombstoned</c>.
 /// </summary>
-internal sealed class DeletionSaga : SagaStateMachineInstance
+internal sealed class DeletionSaga : SagaStateMachineInstance, IProjectSaga
 {
     public const string Image = "image";
     public const string Project = "project";

@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Deleting;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Deleting;
 
@@ -9,7 +10,7 @@ namespace Pipeline.Workers.Deleting;
 /// </summary>
 internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSaga>
 {
-    public DeletionStateMachine(DeletionDesk desk)
+    public DeletionStateMachine(DeletionDesk desk, SagaCommands commands)
     {
         InstanceState(x => x.CurrentState);
         Event(() => Due, x => Correlate(x, m => m.DeletionId));
@@ -20,7 +21,9 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             x =>
             {
                 x.CorrelateById(m => m.Message.DeletionId);
-                x.OnMissingInstance(missing => missing.ExecuteAsync(desk.RefuseUnknownAsync));
+                x.OnMissingInstance(missing =>
+                    missing.ExecuteAsync(m => commands.RefuseUnknownAsync(m, "deletionId: there is no such deletion."))
+                );
             }
         );
 
@@ -35,7 +38,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                 ),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            When(RetryAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
+                )
         );
 
         During(
@@ -56,9 +63,9 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
             When(RetryAsked)
-                .IfAsync(
-                    desk.IsNewAsync,
-                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Purge)).ThenAsync(desk.ConfirmAsync)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Purge)).ThenAsync(commands.ApplyAsync)
                 )
         );
 
@@ -77,9 +84,9 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
             When(RetryAsked)
-                .IfAsync(
-                    desk.IsNewAsync,
-                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Verify)).ThenAsync(desk.ConfirmAsync)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Verify)).ThenAsync(commands.ApplyAsync)
                 )
         );
 
@@ -95,9 +102,9 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                     end => end.ThenAsync(desk.GiveUpAsync).TransitionTo(Failed)
                 ),
             When(RetryAsked)
-                .IfAsync(
-                    desk.IsNewAsync,
-                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Invalidate)).ThenAsync(desk.ConfirmAsync)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => desk.SendAsync(y, PurgeSteps.Invalidate)).ThenAsync(commands.ApplyAsync)
                 )
         );
 
@@ -107,12 +114,12 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             Ignore(StepDone),
             Ignore(StepFailed),
             When(RetryAsked)
-                .IfAsync(
-                    desk.IsNewAsync, // A redelivered one has had its tries.
+                .IfNew(
+                    commands, // A redelivered one has had its tries.
                     x =>
                         x.Then(desk.Forgive)
                             .ThenAsync(y => desk.SendAsync(y, PurgeSteps.Purge))
-                            .ThenAsync(desk.ConfirmAsync)
+                            .ThenAsync(commands.ApplyAsync)
                             .TransitionTo(Purging)
                 )
         );
@@ -122,7 +129,11 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             Ignore(Due),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            When(RetryAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
+                )
         );
     }
 

@@ -2,6 +2,7 @@ using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
@@ -48,7 +49,12 @@ internal sealed class GenerateImageConsumer(
         }
 
         var identity = RequestIdentity.Of(request);
-        var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request);
+        var asked = new RequestGeneration(
+            identity.GenerationId,
+            identity.Hash,
+            request,
+            DeliveryHeaders.Replays(context.ReceiveContext)
+        );
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
         await publisher.PublishAsync(message, context.CancellationToken);
     }

@@ -6,6 +6,7 @@ using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
 
@@ -18,7 +19,6 @@ internal sealed class GenerationDesk(
     GenerationOptions options,
     Backoff backoff,
     TargetLedger targets,
-    CommandRefusal refusal,
     TimeProvider clock
 )
 {
@@ -40,7 +40,8 @@ internal sealed class GenerationDesk(
     public async Task JoinAsync(BehaviorContext<GenerationSaga, RequestGeneration> context)
     {
         var isFirst = !await IsWantedAsync(context);
-        if (!await targets.JoinAsync(Db(context), context.Message, context.CancellationToken))
+        var replays = Math.Max(context.Message.Replays, DeliveryHeaders.Replays(context.ReceiveContext));
+        if (!await targets.JoinAsync(Db(context), context.Message, replays, context.CancellationToken))
             return; // It is here already, or has its answer.
 
         // The picture is worth rendering for as long as one of them still wants it.
@@ -229,34 +230,6 @@ internal sealed class GenerationDesk(
             context.Saga.DeadlineAt = null;
         return TargetLedger.ReopenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
     }
-
-    /// <summary>The receipt of a person's command that took effect.</summary>
-    public Task ConfirmAsync<T>(BehaviorContext<GenerationSaga, T> context)
-        where T : class =>
-        targets.AnswerAsync(Db(context), context.Message, Outcomes.Applied, reason: null, context.CancellationToken);
-
-    /// <summary>The receipt of a person's command that found nothing to do.</summary>
-    public Task LeaveAsItIsAsync<T>(BehaviorContext<GenerationSaga, T> context)
-        where T : class =>
-        targets.AnswerAsync(
-            Db(context),
-            context.Message,
-            Outcomes.Unchanged,
-            $"The generation is {context.Saga.CurrentState}.",
-            context.CancellationToken
-        );
-
-    /// <summary>A person's command names a generation that is not there.</summary>
-    public Task RefuseUnknownAsync<T>(ConsumeContext<T> context, Guid commandId)
-        where T : class =>
-        refusal.RefuseAsync(
-            commandId,
-            Guid.Empty,
-            WireNames.ExchangeOf<T>(),
-            WireJson.Write(context.Message),
-            "generationId: there is no such generation.",
-            context.CancellationToken
-        );
 
     /// <summary>
     /// Whoever renders the attempt loses the lease and stops; whoever would begin it finds that it has ended. One that

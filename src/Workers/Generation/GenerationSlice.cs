@@ -5,6 +5,7 @@ using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 
@@ -37,6 +38,13 @@ internal static class GenerationSlice
         bus.AddSingleton<GenerationMetrics>();
         bus.AddSingleton(new Backoff(options, Random.Shared));
         bus.AddSingleton<TargetLedger>();
+        bus.AddSingleton(
+            new CarriedCommand(
+                typeof(RequestGeneration),
+                x => ((RequestGeneration)x).Request,
+                x => ((RequestGeneration)x).Replays
+            )
+        );
         bus.AddSingleton<GenerationDesk>();
         bus.AddHostedService<GenerationSweeper>();
         bus.AddHostedService<StoryboardSweeper>();

@@ -1,6 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 
@@ -10,7 +11,7 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
-    public GenerationStateMachine(GenerationDesk desk, GenerationMetrics metrics)
+    public GenerationStateMachine(GenerationDesk desk, SagaCommands commands, GenerationMetrics metrics)
     {
         ConnectStateObserver(metrics);
         InstanceState(x => x.CurrentState);
@@ -22,14 +23,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
         Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
         Event(() => Settled, x => Correlate(x, m => m.GenerationId));
-        Event(
-            () => CancelAsked,
-            x => CorrelateCommand(x, m => m.GenerationId, m => desk.RefuseUnknownAsync(m, m.Message.CommandId))
-        );
-        Event(
-            () => RetryAsked,
-            x => CorrelateCommand(x, m => m.GenerationId, m => desk.RefuseUnknownAsync(m, m.Message.CommandId))
-        );
+        Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
+        Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
 
         Initially(
             When(Asked)
@@ -50,11 +45,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
                 .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt succeeded."))
                 .TransitionTo(Abandoned),
-            When(CancelAsked)
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, "The generation was cancelled."))
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Cancelled),
-            When(RetryAsked).ThenAsync(desk.RenderAsync).ThenAsync(desk.ConfirmAsync).TransitionTo(Rendering),
+            Cancel(desk, commands),
+            When(RetryAsked)
+                .IfNew(
+                    commands,
+                    x => x.ThenAsync(desk.RenderAsync).ThenAsync(commands.ApplyAsync).TransitionTo(Rendering)
+                ),
             When(Settled).ThenAsync(desk.SettleAsync),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
@@ -87,13 +83,10 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
                 .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt began."))
                 .TransitionTo(Abandoned),
-            When(CancelAsked)
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Superseded, "The generation was cancelled."))
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Cancelled),
+            Cancel(desk, commands),
             When(Settled).ThenAsync(desk.SettleAsync),
             When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            LeaveAsItIs(RetryAsked, commands)
         );
 
         During(
@@ -108,8 +101,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed), // The picture is there; saving it takes no attempt.
-            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync), // Too late: what is rendered and paid for is saved.
-            RepeatFailedSaves(desk)
+            LeaveAsItIs(CancelAsked, commands), // Too late: what is rendered and paid for is saved.
+            RepeatFailedSaves(desk, commands)
         );
 
         During(
@@ -127,8 +120,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync),
-            RepeatFailedSaves(desk)
+            LeaveAsItIs(CancelAsked, commands),
+            RepeatFailedSaves(desk, commands)
         );
 
         During(
@@ -140,10 +133,14 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
                 ),
             When(RetryAsked)
-                .ThenAsync(desk.ReopenAsync)
-                .ThenAsync(desk.RenderAnewAsync)
-                .ThenAsync(desk.ConfirmAsync)
-                .TransitionTo(Rendering),
+                .IfNew(
+                    commands,
+                    x =>
+                        x.ThenAsync(desk.ReopenAsync)
+                            .ThenAsync(desk.RenderAnewAsync)
+                            .ThenAsync(commands.ApplyAsync)
+                            .TransitionTo(Rendering)
+                ),
             When(Settled).ThenAsync(desk.SettleAsync),
             Ignore(Rendered),
             Ignore(Failed),
@@ -151,7 +148,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            LeaveAsItIs(CancelAsked, commands)
         );
 
         During(
@@ -164,8 +161,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            When(CancelAsked).ThenAsync(desk.LeaveAsItIsAsync),
-            When(RetryAsked).ThenAsync(desk.LeaveAsItIsAsync)
+            LeaveAsItIs(CancelAsked, commands),
+            LeaveAsItIs(RetryAsked, commands)
         );
     }
 
@@ -188,14 +185,43 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
 
+    private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>
+        When(CancelAsked)
+            .IfNew(
+                commands,
+                x =>
+                    x.ThenAsync(y => desk.EndAsync(y, Outcomes.Superseded, "The generation was cancelled."))
+                        .ThenAsync(commands.ApplyAsync)
+                        .TransitionTo(Cancelled)
+            );
+
+    /// <summary>The command comes too late or finds nothing to do.</summary>
+    private EventActivityBinder<GenerationSaga, T> LeaveAsItIs<T>(Event<T> asked, SagaCommands commands)
+        where T : class =>
+        When(asked)
+            .IfNew(
+                commands,
+                x => x.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
+            );
+
     /// <summary>The picture is there; a person may have what failed of its saves repeated.</summary>
-    private EventActivityBinder<GenerationSaga, RetryGeneration> RepeatFailedSaves(GenerationDesk desk) =>
+    private EventActivityBinder<GenerationSaga, RetryGeneration> RepeatFailedSaves(
+        GenerationDesk desk,
+        SagaCommands commands
+    ) =>
         When(RetryAsked)
-            .IfElseAsync(
-                GenerationDesk.AnySaveFailedAsync,
-                failed =>
-                    failed.ThenAsync(desk.RepeatFailedSavesAsync).ThenAsync(desk.ConfirmAsync).TransitionTo(Saving),
-                none => none.ThenAsync(desk.LeaveAsItIsAsync)
+            .IfNew(
+                commands,
+                x =>
+                    x.IfElseAsync(
+                        GenerationDesk.AnySaveFailedAsync,
+                        failed =>
+                            failed
+                                .ThenAsync(desk.RepeatFailedSavesAsync)
+                                .ThenAsync(commands.ApplyAsync)
+                                .TransitionTo(Saving),
+                        none => none.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
+                    )
             );
 
     /// <summary>The failure is about the picture itself, and final for it.</summary>
@@ -215,11 +241,13 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     private static void CorrelateCommand<T>(
         IEventCorrelationConfigurator<GenerationSaga, T> correlation,
         Func<T, Guid> id,
-        Func<ConsumeContext<T>, Task> refuse
+        SagaCommands commands
     )
         where T : class
     {
         correlation.CorrelateById(context => id(context.Message));
-        correlation.OnMissingInstance(missing => missing.ExecuteAsync(refuse)); // A person asked, and gets an answer.
+        correlation.OnMissingInstance(missing => // A person asked, and gets an answer.
+            missing.ExecuteAsync(x => commands.RefuseUnknownAsync(x, "generationId: there is no such generation."))
+        );
     }
 }

@@ -19,8 +19,19 @@ internal sealed class TargetLedger(TimeProvider clock)
     /// Adds a request. One that is known already is answered again where it has ended; an id that belongs to another
     /// request is refused, and its content kept.
     /// </summary>
+    /// <param name="db">The saga's.</param>
+    /// <param name="asked">The request.</param>
+    /// <param name="replays">
+    /// How often a person has replayed it: a request that failed before it came to a saga is taken in after all.
+    /// </param>
+    /// <param name="cancellation">The caller's.</param>
     /// <returns>True where it is new.</returns>
-    public async Task<bool> JoinAsync(PipelineDbContext db, RequestGeneration asked, CancellationToken cancellation)
+    public async Task<bool> JoinAsync(
+        PipelineDbContext db,
+        RequestGeneration asked,
+        int replays,
+        CancellationToken cancellation
+    )
     {
         var request = asked.Request;
         var content = WireJson.Write(request);
@@ -50,7 +61,10 @@ internal sealed class TargetLedger(TimeProvider clock)
             await ReceiptLedger.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
             await AnnounceAsync(db, request.ProjectId, [Announcement.Of(request.CommandId, told)], cancellation);
         }
-        else if (receipt is not null)
+        else if (
+            receipt is not null
+            && (known is not null || receipt.Outcome != Outcomes.Failed || replays <= receipt.Replays)
+        )
             await AnnounceAsync(db, request.ProjectId, receipt.Announcements, cancellation);
         else if (known is null)
         {
@@ -158,35 +172,6 @@ internal sealed class TargetLedger(TimeProvider clock)
         foreach (var target in await Failed(db, generationId).ToListAsync(cancellation))
             (target.Outcome, target.ImportCommandId, target.SaveCommandId, target.ToldAt) = (null, null, null, null);
         await db.SaveChangesAsync(cancellation);
-    }
-
-    /// <summary>The receipt of a person's command to a generation; a redelivery changes nothing.</summary>
-    public Task AnswerAsync<T>(
-        PipelineDbContext db,
-        T command,
-        string outcome,
-        string? reason,
-        CancellationToken cancellation
-    )
-        where T : class
-    {
-        var commandId = command switch
-        {
-            CancelGeneration cancel => cancel.CommandId,
-            RetryGeneration retry => retry.CommandId,
-            _ => throw new NotSupportedException(typeof(T).Name),
-        };
-        var receipt = NewReceipt(
-            commandId,
-            Guid.Empty,
-            SHA256.HashData(WireJson.Write(command)),
-            outcome,
-            reason,
-            projectVersion: null,
-            [],
-            WireNames.ExchangeOf<T>()
-        );
-        return ReceiptLedger.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: false, cancellation);
     }
 
     private async Task DecideAsync(

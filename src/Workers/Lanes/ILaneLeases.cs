@@ -26,4 +26,16 @@ internal interface ILaneLeases
 /// <summary>What a worker holds after it has balanced.</summary>
 /// <param name="Held">Lanes with their epochs. The epoch rises with each change of holder.</param>
 /// <param name="HandOver">How many of them others lack.</param>
-internal sealed record LaneBalance(IReadOnlyDictionary<int, long> Held, int HandOver);
+/// <param name="NextEnd">When the next lease of another worker ends, unless it is renewed; null for none.</param>
+internal sealed record LaneBalance(IReadOnlyDictionary<int, long> Held, int HandOver, TimeSpan? NextEnd = null)
+{
+    // A lease has ended only after its end.
+    private static readonly TimeSpan Margin = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>
+    /// How long until it is worth looking again: as often as leases are renewed, and earlier where one is about to end,
+    /// so that the lanes of a dead worker are taken over at once.
+    /// </summary>
+    public TimeSpan NextTurn(TimeSpan renewEvery) =>
+        NextEnd is { } end && end + Margin < renewEvery ? end + Margin : renewEvery;
+}

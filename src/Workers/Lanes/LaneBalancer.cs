@@ -30,7 +30,7 @@ internal sealed class LaneBalancer(
         {
             do
             {
-                await TickAsync(stoppingToken);
+                timer.Period = await TickAsync(stoppingToken);
             } while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -66,7 +66,8 @@ internal sealed class LaneBalancer(
     }
 
     /// <summary>One turn; a test calls it directly.</summary>
-    internal async Task TickAsync(CancellationToken cancellation)
+    /// <returns>How long until the next one.</returns>
+    internal async Task<TimeSpan> TickAsync(CancellationToken cancellation)
     {
         await ForgetLeftAsync();
         _broker.Look(_open.Values.Any(x => x.Lane is { State: LaneState.Opening, IsAlive: false }), cancellation);
@@ -79,13 +80,15 @@ internal sealed class LaneBalancer(
             using var limit = new CancellationTokenSource(options.LeaseLength, clock);
             using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
             var balance = await leases
-                .BalanceAsync(Alive(), _broker.CanReach, linked.Token)
+                .BalanceAsync(LaneTenure.Alive(_open, _leaving), _broker.CanReach, linked.Token)
                 .WaitAsync(options.LeaseLength, clock, cancellation);
             Follow(balance, startedAt);
+            return balance.NextTurn(options.RenewEvery);
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested && e is not OutOfMemoryException)
         {
             LaneLog.LeaseNotRenewed(logger, e.Message); // Each lane stops by its own timer when its lease ends.
+            return options.RenewEvery;
         }
     }
 
@@ -115,14 +118,6 @@ internal sealed class LaneBalancer(
         foreach (var lane in _open.Keys.Order().Take(balance.HandOver - leaving).ToArray())
             HandOver(lane, "others hold fewer");
     }
-
-    private int[] Alive() =>
-        [
-            .. _open
-                .Values.Concat(_leaving.Values)
-                .Where(x => x.Abandoned is null && x.Lane.IsAlive)
-                .Select(x => x.Lane.Number),
-        ];
 
     private void HandOver(int lane, string reason)
     {
@@ -182,7 +177,7 @@ internal sealed class LaneBalancer(
         var startedAt = clock.GetTimestamp();
         try
         {
-            var renewing = leases.RenewAsync(Alive(), cancellation);
+            var renewing = leases.RenewAsync(LaneTenure.Alive(_open, _leaving), cancellation);
             var held = await renewing.WaitAsync(options.LeaseLength, clock, cancellation);
             foreach (var tenure in _leaving.Values.Where(x => !x.Left.IsCompleted))
             {

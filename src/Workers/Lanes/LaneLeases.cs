@@ -45,6 +45,9 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
         returning lane, epoch
         """;
 
+    private const string NextEndSql =
+        "select min(lease_until) - now() from pipeline.lanes where lease_until > now() and worker_id <> $1";
+
     private const string ReleaseSql =
         "update pipeline.lanes set worker_id = null, lease_until = null where lane = $1 and worker_id = $2 and epoch = $3";
 
@@ -104,8 +107,10 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
                 held[lane] = epoch;
         }
 
+        await using var next = Command(connection, NextEndSql, worker.Id);
+        var nextEnd = await next.ExecuteScalarAsync(cancellation) as TimeSpan?;
         await transaction.CommitAsync(cancellation);
-        return new LaneBalance(held, plan.HandOver);
+        return new LaneBalance(held, plan.HandOver, nextEnd);
     }
 
     public async Task<IReadOnlyDictionary<int, long>> RenewAsync(

@@ -21,6 +21,7 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
     private readonly IConnection _connection;
     private readonly IChannel _channel;
     private readonly LaneOptions _options;
+    private readonly string _queue;
 
     // Locked by whoever uses it: the client adds, the lane removes.
     private readonly Queue<(ulong Tag, int Bytes)> _held = new();
@@ -28,8 +29,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
     private ulong _lastTag;
     private long _bytesHeld;
 
-    private LaneLink(IConnection connection, IChannel channel, LaneOptions options)
+    private LaneLink(IConnection connection, IChannel channel, string queue, LaneOptions options)
     {
+        _queue = queue;
         _connection = connection;
         _channel = channel;
         _options = options;
@@ -62,7 +64,7 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
             ),
             cancellation
         );
-        var link = new LaneLink(connection, channel, options);
+        var link = new LaneLink(connection, channel, queue, options);
         await channel.BasicQosAsync(prefetchSize: 0, prefetch, global: false, cancellation);
         await channel.BasicConsumeAsync(queue, autoAck: false, link, cancellation);
         return link;
@@ -145,7 +147,9 @@ internal sealed class LaneLink : ILaneLink, IAsyncBasicConsumer
         }
 
         // The client reuses the memory of the body after this call.
-        _deliveries.Writer.TryWrite(new Delivery(deliveryTag, exchange, routingKey, properties, body.ToArray()));
+        _deliveries.Writer.TryWrite(
+            new Delivery(_queue, deliveryTag, exchange, routingKey, properties, body.ToArray())
+        );
         return Task.CompletedTask;
     }
 

@@ -30,6 +30,15 @@ internal sealed class LaneTenure : IAsyncDisposable
 
     public long Epoch { get; }
 
+    /// <summary>Numbers of the lanes that make progress, whose leases may be renewed.</summary>
+    public static int[] Alive(params IReadOnlyDictionary<int, LaneTenure>[] tenures) =>
+        [
+            .. tenures
+                .SelectMany(x => x.Values)
+                .Where(x => x.Abandoned is null && x.Lane.IsAlive)
+                .Select(x => x.Lane.Number),
+        ];
+
     /// <summary>Ends when the lane has been left.</summary>
     public Task Left { get; set; } = Task.CompletedTask;
 

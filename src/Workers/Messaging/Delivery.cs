@@ -1,17 +1,20 @@
 using System.Text;
 using MassTransit;
 using MassTransit.RabbitMqTransport;
+using Pipeline.Wire;
 using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Messaging;
 
 /// <summary>A message as the broker delivered it, whichever library received it.</summary>
+/// <param name="Queue">The queue that it came out of.</param>
 /// <param name="Tag">The delivery tag: 1 for the first delivery of a channel, then one more for each.</param>
 /// <param name="Exchange">The exchange that the message was published to, or last dead-lettered to.</param>
 /// <param name="RoutingKey">As published.</param>
 /// <param name="Properties">AMQP properties and headers.</param>
 /// <param name="Body">Owned by this record: it stays valid after the client's callback has returned.</param>
 internal sealed record Delivery(
+    string Queue,
     ulong Tag,
     string Exchange,
     string RoutingKey,
@@ -22,11 +25,18 @@ internal sealed record Delivery(
     /// <summary>The message's own id; null where it has none, or one that is no UUID.</summary>
     public Guid? MessageId => Guid.TryParse(Properties.MessageId, out var id) ? id : null;
 
+    /// <summary>
+    /// True where the message was put into this queue and no other: through the queue's own exchange, as a replay is,
+    /// or through the default exchange, as an administrator's tools do. Foreign services may write to neither.
+    /// </summary>
+    public bool IsAddressedToQueue => Exchange.Length == 0 || Exchange == WireNames.ExchangeTo(Queue);
+
     /// <summary>The same for a message that MassTransit received.</summary>
     public static Delivery Of(ReceiveContext context)
     {
         var amqp = context.GetPayload<RabbitMqBasicConsumeContext>();
         return new Delivery(
+            context.InputAddress.Segments[^1],
             amqp.DeliveryTag,
             amqp.Exchange,
             amqp.RoutingKey ?? "",

@@ -11,15 +11,24 @@ internal static class IncomingBody
 {
     private const string CommandId = "commandId";
 
+    // What a sender may say in content_encoding although the body is plain: common clients put the character set there.
+    private static readonly string[] Compressions = ["gzip", "x-gzip", "deflate", "br", "zstd", "compress"];
+
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
     /// <summary>
     /// How bodies are read. As JSON Schema has it, another spelling of a property is another property, and is ignored.
     /// </summary>
     public static JsonSerializerOptions Options { get; } =
         new(WireJson.Options) { PropertyNameCaseInsensitive = false, AllowTrailingCommas = true };
 
-    /// <exception cref="SerializationException">It is empty, larger than the limit, or no JSON object.</exception>
-    public static JsonElement Parse(ReadOnlySpan<byte> json, int limitBytes)
+    /// <exception cref="SerializationException">It is empty, compressed, larger than the limit, or no JSON object.</exception>
+    public static JsonElement Parse(ReadOnlySpan<byte> json, int limitBytes, string? contentEncoding = null)
     {
+        if (Compressions.Contains(contentEncoding, StringComparer.OrdinalIgnoreCase))
+            throw new SerializationException(
+                $"content_encoding: '{contentEncoding}' is not taken. Send the body uncompressed."
+            );
         if (json.Length == 0)
             throw new SerializationException("The body is empty.");
         if (json.Length > limitBytes)
@@ -27,9 +36,12 @@ internal static class IncomingBody
         return Parse(json);
     }
 
+    /// <summary>Reads JSON behind at most one byte order mark, which a reader may skip (RFC 8259, section 8.1).</summary>
     /// <exception cref="SerializationException">It is no JSON object.</exception>
     public static JsonElement Parse(ReadOnlySpan<byte> json)
     {
+        if (json.StartsWith(ByteOrderMark))
+            json = json[ByteOrderMark.Length..];
         try
         {
             var body = JsonSerializer.Deserialize<JsonElement>(json, Options);
@@ -82,7 +94,8 @@ internal static class IncomingBody
     /// <param name="messageId">The message's own id; null where it has none.</param>
     /// <param name="around">What is wrong with that which the body came in.</param>
     /// <inheritdoc cref="Check" path="/exception"/>
-    /// <exception cref="SerializationException">It came through the exchange of another message.</exception>
+    /// <exception cref="SerializationException">It came through the exchange of another message, or through one that is not the
+    /// pipeline's.</exception>
     public static IncomingMessage Accept(
         Delivery delivery,
         MessageContract contract,
@@ -91,9 +104,10 @@ internal static class IncomingBody
         params IReadOnlyList<string> around
     )
     {
-        // The broker's rights are by exchange: by another name, a foreign service could send what is not for it.
-        // Whatever is no message's exchange leads into queues, and is for workers and replays alone.
-        if (delivery.Exchange != contract.Name && MessageCatalog.TryFind(delivery.Exchange, out _))
+        // The broker's rights are by exchange: by another name, a foreign service could send what is not for it. It may
+        // also bind an exchange of its own to one that it may write to, so an unknown exchange is refused as well.
+        var isMessages = MessageCatalog.TryFind(delivery.Exchange, out _);
+        if (delivery.Exchange != contract.Name && (isMessages || !delivery.IsAddressedToQueue))
             throw new SerializationException(
                 $"'{contract.Name}' came through the exchange '{delivery.Exchange}': it must be published to its own."
             );

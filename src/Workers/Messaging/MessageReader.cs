@@ -43,7 +43,7 @@ internal static class MessageReader
     /// </exception>
     public static IncomingMessage? Read(Delivery delivery, int bodySizeLimitBytes)
     {
-        var body = IncomingBody.Parse(delivery.Body.Span, bodySizeLimitBytes);
+        var body = IncomingBody.Parse(delivery.Body.Span, bodySizeLimitBytes, delivery.Properties.ContentEncoding);
         return MediaTypeOf(delivery.Properties.ContentType) switch
         {
             EnvelopeMediaType => ReadEnvelope(delivery, body),
@@ -97,6 +97,10 @@ internal static class MessageReader
     private static string MediaTypeOf(string? contentType) =>
         (contentType ?? "").Split(';')[0].Trim().ToLowerInvariant();
 }
+
+/// <summary>How large a body may be.</summary>
+/// <param name="Bytes">A larger one is not read.</param>
+internal sealed record BodyLimit(int Bytes);
 
 /// <summary>The messages by the names that MassTransit gives to their types.</summary>
 internal static class MessageUrns

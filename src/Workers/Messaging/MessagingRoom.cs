@@ -31,6 +31,7 @@ internal static class MessagingRoom
     )
     {
         services.AddSingleton(options);
+        services.AddSingleton(new BodyLimit(bodySizeLimitBytes));
         services.AddSingleton(_ => new ConfirmedPublisher(options.Broker, "pipeline-workers announcements"));
         services.AddSingleton<QueueDepth>();
         services.AddSingleton<OutboxMetrics>();

@@ -84,7 +84,7 @@ internal sealed class UnansweredConsumeContext(ReceiveContext delivery, Serializ
             delivery,
             new SystemTextJsonRawSerializerContext(
                 SystemTextJsonMessageSerializer.Instance,
-                SystemTextJsonMessageSerializer.Options,
+                IncomingBody.Options, // MassTransit's own fail where two names of a map differ in their spelling alone.
                 contentType,
                 message,
                 [MessageUrn.ForTypeString(type)],

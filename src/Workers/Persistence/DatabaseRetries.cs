@@ -39,8 +39,9 @@ internal static class DatabaseRetries
         use(retry =>
         {
             retry.Handle<Exception>(e => IsWithin(e, x => x is PublishFailedException || Transience.IsContention(x)));
-            // Two requests under one command id can meet in different sagas; the second one then finds the first.
-            retry.Handle<Exception>(e => IsWithin(e, x => x is DbUpdateException) && !IsOutage(e));
+            // Two requests under one command id can meet in different sagas; the second one then finds the first. What
+            // else the database refuses (SQLSTATE classes 22 and 23), it would refuse again.
+            retry.Handle<Exception>(e => IsWithin(e, IsLostRace));
             if (passes is not null)
                 retry.Handle<Exception>(e => IsWithin(e, passes));
             retry.Exponential(
@@ -55,6 +56,9 @@ internal static class DatabaseRetries
     /// <summary>What the database itself is the reason of, so that these retries are for it and nobody's failure.</summary>
     public static bool IsOfDatabase(Exception error) =>
         IsOutage(error) || IsWithin(error, x => x is NpgsqlException or DbUpdateException);
+
+    private static bool IsLostRace(Exception error) =>
+        error is DbUpdateConcurrencyException or PostgresException { SqlState: PostgresErrorCodes.UniqueViolation };
 
     private static bool IsOutage(Exception error) =>
         Transience.IsOutage(error) || IsWithin(error, x => x is NpgsqlException && Transience.IsOutage(x));

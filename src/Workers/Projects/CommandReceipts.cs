@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Projects;
@@ -18,6 +20,20 @@ internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Com
 {
     /// <summary>What makes a second command under the same id the same one, or another.</summary>
     public byte[] RequestHash { get; } = SHA256.HashData(Content);
+
+    /// <summary>A command as <see cref="MessageReader"/> has read it: with its id, and its project where it names one.</summary>
+    public static CommandRequest Of(object command, int replays)
+    {
+        var type = command.GetType();
+        var content = WireJson.Write(command, type);
+        using var body = JsonDocument.Parse(content);
+        var project =
+            body.RootElement.TryGetProperty("projectId", out var id) && id.ValueKind == JsonValueKind.String
+                ? id.GetGuid()
+                : Guid.Empty;
+        var commandId = body.RootElement.GetProperty("commandId").GetGuid();
+        return new CommandRequest(commandId, project, WireNames.ExchangeOf(type), content, replays);
+    }
 
     /// <summary>A command of no project.</summary>
     public static CommandRequest Of<T>(T command, Guid commandId, int replays = 0) =>

@@ -42,14 +42,6 @@ internal sealed class ObjectDiscards(
         await EndAsync(command, request, outcome, reason, retract, cancellation);
     }
 
-    /// <summary>A <c>failed</c> receipt; the message goes to the dead letters.</summary>
-    public Task FailAsync(
-        DiscardObject command,
-        CommandRequest request,
-        string reason,
-        CancellationToken cancellation
-    ) => EndAsync(command, request, Outcomes.Failed, reason, retract: null, cancellation);
-
     private async Task<(string Outcome, string? Reason, KnownPicture? Retract)> DecideAsync(
         DiscardObject command,
         CancellationToken cancellation

@@ -53,13 +53,7 @@ internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<Disca
     private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
 
-    private readonly DiscardFailureFilter _failures;
-
-    public DiscardObjectConsumerDefinition(DiscardFailureFilter failures)
-    {
-        _failures = failures;
-        ConcurrentMessageLimit = Concurrency;
-    }
+    public DiscardObjectConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
 
     protected override void ConfigureConsumer(
         IReceiveEndpointConfigurator endpointConfigurator,
@@ -68,7 +62,6 @@ internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<Disca
     )
     {
         endpointConfigurator.PrefetchCount = Concurrency;
-        consumerConfigurator.Message<DiscardObject>(message => message.UseFilter(_failures)); // Outside the retries.
         DatabaseRetries.Configure(consumerConfigurator);
         consumerConfigurator.UseMessageRetry(retry =>
         {
@@ -76,33 +69,4 @@ internal sealed class DiscardObjectConsumerDefinition : ConsumerDefinition<Disca
             retry.Exponential(StoreRetries, PauseFirst, PauseLimit, PauseFirst * 2);
         });
     }
-}
-
-/// <summary>What the retries could not help gets a <c>failed</c> receipt before its message goes to the dead letters.</summary>
-internal sealed class DiscardFailureFilter(ObjectDiscards discards) : IFilter<ConsumeContext<DiscardObject>>
-{
-    private const int ReasonLength = 1_000;
-
-    public async Task Send(ConsumeContext<DiscardObject> context, IPipe<ConsumeContext<DiscardObject>> next)
-    {
-        try
-        {
-            await next.Send(context);
-        }
-        catch (Exception) when (context.CancellationToken.IsCancellationRequested)
-        {
-            // The process stops. With this token MassTransit gives the message back; else it would be a dead letter.
-            throw new OperationCanceledException(context.CancellationToken);
-        }
-        catch (Exception e) when (e is not CommandWithoutIdException && !Transience.IsOutage(e))
-        {
-            var reason = $"{e.GetType().Name}: {e.Message}";
-            reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
-            var request = DiscardObjectConsumer.RequestOf(context);
-            await discards.FailAsync(context.Message, request, reason, context.CancellationToken);
-            throw;
-        }
-    }
-
-    public void Probe(ProbeContext context) => context.CreateFilterScope("discard-failure");
 }

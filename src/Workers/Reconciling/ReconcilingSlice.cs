@@ -27,7 +27,6 @@ internal static class ReconcilingSlice
         bus.AddSingleton<ReconciliationRequests>();
         bus.AddSingleton<RepairDesk>();
         bus.AddSingleton<ObjectDiscards>();
-        bus.AddSingleton<DiscardFailureFilter>();
         bus.AddHostedService<Reconciler>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<Reconcile>()));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<DiscardObject>()));

@@ -65,6 +65,13 @@ internal sealed class RawClient : IAsyncDisposable
     /// <summary>Binds a queue to one more exchange.</summary>
     public Task BindAsync(string queue, string exchange) => _channel.QueueBindAsync(queue, exchange, "#");
 
+    /// <summary>Declares an exchange of its own, and lets another one have what is published to it.</summary>
+    public async Task BindExchangeAsync(string own, string destination)
+    {
+        await _channel.ExchangeDeclareAsync(own, ExchangeType.Fanout, durable: false, autoDelete: true);
+        await _channel.ExchangeBindAsync(destination, own, routingKey: "");
+    }
+
     /// <summary>Declares an exchange as the pipeline has it; fails where it has it otherwise.</summary>
     public Task DeclareAsync(string exchange, string type) =>
         _channel.ExchangeDeclareAsync(exchange, type, durable: true);

@@ -30,7 +30,23 @@ public sealed class GenerationPipeline : SlicePipeline
             Force: false
         );
 
+    private readonly ConsumedMessages _consumed = new();
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        Services.GetRequiredService<IBus>().ConnectConsumeObserver(_consumed);
+    }
+
     internal ValueTask SendAsync<T>(T message) => SendAsync(message, Guid.NewGuid());
+
+    /// <summary>Sends a message and waits until its consumer is done with it, whatever that came to.</summary>
+    internal async Task ConsumeAsync<T>(T message)
+    {
+        var id = Guid.NewGuid();
+        await SendAsync(message, id);
+        await _consumed.DoneAsync(id);
+    }
 
     /// <summary>Waits until the saga is in a state, with an attempt.</summary>
     internal Task UntilAsync(Guid generationId, string state, int attempt) =>

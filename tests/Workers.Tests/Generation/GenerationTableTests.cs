@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using MassTransit;
 using Pipeline.Workers.Generation;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Generation;
@@ -10,6 +11,7 @@ public sealed class GenerationTableTests : SagaTable
     private protected override StateMachine Machine { get; } =
         new GenerationStateMachine(
             (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
+            new SagaCommands(TimeProvider.System),
             (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
         );
 

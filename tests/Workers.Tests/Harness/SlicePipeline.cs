@@ -232,7 +232,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             BodyLimit,
             bus =>
             {
-                bus.AddRefusals();
+                bus.AddFailedCommands();
                 AddSlice(bus, builder.Configuration);
             }
         );

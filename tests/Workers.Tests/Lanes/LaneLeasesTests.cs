@@ -31,7 +31,7 @@ public sealed class LaneLeasesTests : IAsyncLifetime
         (await second.BalanceAsync()).Held.ShouldBeEmpty();
         (await first.BalanceAsync()).HandOver.ShouldBe(4);
         await first.Leases.ReleaseAsync(5, epoch: 1, default);
-        var (held, _) = await second.BalanceAsync();
+        var held = (await second.BalanceAsync()).Held;
 
         held.ShouldHaveSingleItem().ShouldBe(KeyValuePair.Create(5, 2L)); // The second epoch: a second holder.
     }
@@ -44,7 +44,7 @@ public sealed class LaneLeasesTests : IAsyncLifetime
         await dead.BalanceAsync();
 
         await EndLeasesAsync(dead.Identity);
-        var (held, _) = await heir.BalanceAsync();
+        var held = (await heir.BalanceAsync()).Held;
 
         held.Count.ShouldBe(8);
         held.Values.ShouldAllBe(epoch => epoch == 2);
@@ -58,7 +58,7 @@ public sealed class LaneLeasesTests : IAsyncLifetime
         await worker.BalanceAsync();
         await _database.ExecuteAsync("update pipeline.lanes set lease_until = now() - interval '1 ms'");
 
-        var (held, _) = await worker.BalanceAsync(alive: [0, 1, 2, 4, 5, 6, 7]);
+        var held = (await worker.BalanceAsync(alive: [0, 1, 2, 4, 5, 6, 7])).Held;
 
         // It ran out, and was free to be taken: a new tenure, for which the old one is stopped.
         held.Where(x => x.Value > 1).ShouldBe([KeyValuePair.Create(3, 2L)]);
@@ -74,6 +74,31 @@ public sealed class LaneLeasesTests : IAsyncLifetime
         (await cut.BalanceAsync(alive: [], takesLanes: false)).Held.ShouldBeEmpty();
         (await NewWorker().BalanceAsync()).Held.Count.ShouldBe(8); // As if the other one were not there.
         (await cut.BalanceAsync(alive: [], takesLanes: true)).Held.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_worker_is_told_when_the_next_lease_of_another_one_ends()
+    {
+        var (first, second) = (NewWorker(), NewWorker());
+        (await first.BalanceAsync()).NextEnd.ShouldBeNull(); // Its own leases do not count.
+        await _database.ExecuteAsync(
+            "update pipeline.lanes set lease_until = now() + interval '1 hour' where lane = 3"
+        );
+
+        (await second.BalanceAsync()).NextEnd.ShouldNotBeNull().ShouldBeLessThanOrEqualTo(_options.LeaseLength);
+    }
+
+    [Theory]
+    [InlineData(null, 1000)]
+    [InlineData(4000, 1000)]
+    [InlineData(300, 310)]
+    public void The_next_turn_comes_when_a_lease_ends_if_that_is_sooner(int? endMilliseconds, int turnMilliseconds)
+    {
+        TimeSpan? end = endMilliseconds is { } x ? TimeSpan.FromMilliseconds(x) : null;
+
+        new LaneBalance(new Dictionary<int, long>(), 0, end)
+            .NextTurn(TimeSpan.FromSeconds(1))
+            .ShouldBe(TimeSpan.FromMilliseconds(turnMilliseconds));
     }
 
     [Fact]

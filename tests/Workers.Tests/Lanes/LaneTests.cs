@@ -243,7 +243,7 @@ public sealed class LaneTests : ILaneLinks, ILaneWork, ILanePublisher
         public void Deliver(int count)
         {
             for (var i = 0; i < count; i++)
-                _deliveries.Writer.TryWrite(new Delivery(++_tag, "", "", new BasicProperties(), default));
+                _deliveries.Writer.TryWrite(new Delivery("", ++_tag, "", "", new BasicProperties(), default));
         }
 
         public void Lose(LinkLoss loss)

@@ -57,6 +57,17 @@ public sealed class PermissionTests
         Matches(publisher.Configure, queue).ShouldBeFalse();
     }
 
+    /// <summary>The list says what it may write to, so that an exchange that nobody thought of is not open to it.</summary>
+    [Theory]
+    [InlineData("project-lanes", true)]
+    [InlineData("generate-image_parked", true)]
+    [InlineData("project-lane-07_parked", true)]
+    [InlineData("somebody-elses", false)]
+    [InlineData("amq.default", false)]
+    [InlineData("client-shop", false)]
+    public void Publisher_writes_to_what_its_list_names(string exchange, bool may) =>
+        Matches(BrokerUser.Of("publisher").Write, exchange).ShouldBe(may);
+
     [Theory]
     [InlineData("project-lanes", true)]
     [InlineData("render-image_error", true)]

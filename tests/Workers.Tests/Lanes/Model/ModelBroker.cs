@@ -95,7 +95,7 @@ internal sealed class ModelLink(LaneModel model, ModelBroker broker, ModelWorker
     {
         Unacknowledged[++_lastTag] = message;
         // The number of a message travels as its routing key.
-        _deliveries.Writer.TryWrite(new Delivery(_lastTag, "", message.ToString(), NoProperties, default));
+        _deliveries.Writer.TryWrite(new Delivery("", _lastTag, "", message.ToString(), NoProperties, default));
     }
 
     /// <summary>The client learns that the link has ended.</summary>

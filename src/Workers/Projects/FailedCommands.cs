@@ -1,0 +1,38 @@
+using MassTransit;
+using MassTransit.Middleware;
+
+namespace Pipeline.Workers.Projects;
+
+/// <summary>A message between workers that carries out a command: where it fails for good, the command has failed.</summary>
+/// <param name="Message">The message's type.</param>
+/// <param name="CommandOf">Takes the command out of the message.</param>
+/// <param name="ReplaysOf">Takes out how often a person has replayed the command.</param>
+internal sealed record CarriedCommand(Type Message, Func<object, object> CommandOf, Func<object, int> ReplaysOf);
+
+/// <summary>Puts the filter before the dead letters of the slices' queues.</summary>
+internal static class FailedCommands
+{
+    public static void AddFailedCommands(this IBusRegistrationConfigurator bus)
+    {
+        bus.AddSingleton<CommandRefusal>();
+        bus.AddSingleton<FailedCommandFilter>();
+        bus.AddSingleton<SagaCommands>();
+        bus.AddConfigureEndpointsCallback(
+            (context, _, endpoint) =>
+            {
+                var filter = context.GetRequiredService<FailedCommandFilter>();
+                endpoint.ConfigureError(x =>
+                {
+                    x.UseFilter(filter);
+                    x.UseFilter(new GenerateFaultFilter()); // These two are what MassTransit has by itself.
+                    x.UseFilter(new ErrorTransportFilter());
+                });
+                endpoint.ConfigureDeadLetter(x =>
+                {
+                    x.UseFilter(filter);
+                    x.UseFilter(new DeadLetterTransportFilter());
+                });
+            }
+        );
+    }
+}

@@ -1,0 +1,103 @@
+using MassTransit;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Persistence;
+
+namespace Pipeline.Workers.Projects;
+
+/// <summary>A saga whose work belongs to one project; commands to it are listed under that project.</summary>
+internal interface IProjectSaga
+{
+    /// <summary>The project.</summary>
+    Guid ProjectId { get; }
+}
+
+/// <summary>
+/// Receipts of people's commands to sagas, in the saga's transaction. A machine takes each such command with
+/// <see cref="SagaCommandBinder.IfNew"/>, so that one which has its receipt is answered again and has no effect: an old
+/// cancellation that is delivered again must not stop what was begun since.
+/// </summary>
+internal sealed class SagaCommands(TimeProvider clock)
+{
+    /// <summary>Looks for the command's receipt and, where there is one, queues its answer again.</summary>
+    /// <returns>True where the command is to be carried out.</returns>
+    public Task<bool> IsNewAsync<TSaga, T>(BehaviorContext<TSaga, T> context)
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => IsNewAsync(context, ProjectOf(context));
+
+    /// <summary>The receipt of a command that took effect.</summary>
+    public Task ApplyAsync<TSaga, T>(BehaviorContext<TSaga, T> context)
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => EndAsync(context, ProjectOf(context), Outcomes.Applied, reason: null);
+
+    /// <summary>The receipt of a command that found nothing to do.</summary>
+    /// <param name="context">The command and its saga.</param>
+    /// <param name="reason">For people.</param>
+    public Task LeaveAsync<TSaga, T>(BehaviorContext<TSaga, T> context, string reason)
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => EndAsync(context, ProjectOf(context), Outcomes.Unchanged, reason);
+
+    /// <summary>The receipt of a command whose saga is not there.</summary>
+    /// <param name="context">The command, in a transaction as if the saga were there.</param>
+    /// <param name="reason">For people.</param>
+    public async Task RefuseUnknownAsync<T>(ConsumeContext<T> context, string reason)
+        where T : class
+    {
+        if (await IsNewAsync(context, Guid.Empty))
+            await EndAsync(context, Guid.Empty, Outcomes.Rejected, reason);
+    }
+
+    private async Task<bool> IsNewAsync<T>(ConsumeContext<T> context, Guid projectId)
+        where T : class
+    {
+        var db = context.GetPayload<PipelineDbContext>();
+        var request = RequestOf(context, projectId);
+        return !await CommandReceipts.RecallAsync(
+            db.Connection(),
+            db.Transaction(),
+            request,
+            clock.GetDatabaseNow(),
+            context.CancellationToken
+        );
+    }
+
+    private Task<bool> EndAsync<T>(ConsumeContext<T> context, Guid projectId, string outcome, string? reason)
+        where T : class
+    {
+        var (db, request) = (context.GetPayload<PipelineDbContext>(), RequestOf(context, projectId));
+        var at = clock.GetDatabaseNow();
+        return CommandReceipts.EndAsync(
+            db.Connection(),
+            db.Transaction(),
+            request,
+            outcome,
+            reason,
+            outcome == Outcomes.Rejected ? [CommandReceipts.Rejection(request, reason!, at)] : [],
+            at,
+            context.CancellationToken
+        );
+    }
+
+    private static Guid ProjectOf<TSaga, T>(BehaviorContext<TSaga, T> context)
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => context.Saga is IProjectSaga saga ? saga.ProjectId : Guid.Empty;
+
+    private static CommandRequest RequestOf<T>(ConsumeContext<T> context, Guid projectId)
+        where T : class =>
+        CommandRequest.Of(context.Message, Lanes.DeliveryHeaders.Replays(context.ReceiveContext)) with
+        {
+            ProjectId = projectId,
+        };
+}
+
+/// <summary>How state machines take commands.</summary>
+internal static class SagaCommandBinder
+{
+    /// <summary>Goes on only with a command that has no receipt yet.</summary>
+    public static EventActivityBinder<TSaga, T> IfNew<TSaga, T>(
+        this EventActivityBinder<TSaga, T> asked,
+        SagaCommands commands,
+        Func<EventActivityBinder<TSaga, T>, EventActivityBinder<TSaga, T>> then
+    )
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => asked.IfAsync(commands.IsNewAsync, then);
+}

@@ -1,0 +1,76 @@
+using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Generation;
+using Shouldly;
+using Xunit;
+
+namespace Pipeline.Workers.Tests.Generation;
+
+/// <summary>A person's command to a generation takes effect once, however often it comes.</summary>
+public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClassFixture<GenerationPipeline>
+{
+    [Fact]
+    public async Task A_retry_that_comes_again_after_the_generation_was_cancelled_does_not_render_again()
+    {
+        var id = await BeginAsync();
+        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
+        await pipeline.UntilAsync(id, "Cancelled", 1);
+        var retry = new RetryGeneration(Guid.NewGuid(), id);
+        await pipeline.SendAsync(retry);
+        await pipeline.UntilAsync(id, "Rendering", 2);
+        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
+        await pipeline.UntilAsync(id, "Cancelled", 2);
+
+        await pipeline.ConsumeAsync(retry);
+
+        await pipeline.UntilAsync(id, "Cancelled", 2);
+        (await pipeline.SentAsync<RenderImage>(id)).ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_cancellation_that_comes_again_after_a_retry_does_not_cancel_the_retry()
+    {
+        var id = await BeginAsync();
+        var cancel = new CancelGeneration(Guid.NewGuid(), id);
+        await pipeline.SendAsync(cancel);
+        await pipeline.UntilAsync(id, "Cancelled", 1);
+        await pipeline.SendAsync(new RetryGeneration(Guid.NewGuid(), id));
+        await pipeline.UntilAsync(id, "Rendering", 2);
+
+        await pipeline.ConsumeAsync(cancel);
+
+        await pipeline.UntilAsync(id, "Rendering", 2);
+    }
+
+    [Fact]
+    public async Task A_used_id_with_another_generation_is_refused_and_has_no_effect_on_it()
+    {
+        var (first, second) = (await BeginAsync(), await BeginAsync());
+        var cancel = new CancelGeneration(Guid.NewGuid(), first);
+        await pipeline.SendAsync(cancel);
+        await pipeline.UntilAsync(first, "Cancelled", 1);
+
+        await pipeline.SendAsync(cancel with { GenerationId = second });
+        await Until.TrueAsync(
+            "the refusal",
+            async () => await pipeline.SentAsync<CommandRejected>(cancel.CommandId) == 1
+        );
+
+        await pipeline.UntilAsync(second, "Rendering", 1);
+        (
+            await pipeline.AskAsync(
+                "select count(*) from pipeline.receipt_conflicts where command_id = $1",
+                cancel.CommandId
+            )
+        ).ShouldBe("1");
+    }
+
+    private async Task<Guid> BeginAsync()
+    {
+        var request = GenerationPipeline.NewRequest();
+        var id = RequestIdentity.Of(request).GenerationId;
+        await pipeline.SendAsync(request);
+        await pipeline.UntilAsync(id, "Rendering", 1);
+        return id;
+    }
+}
