@@ -12,6 +12,7 @@ namespace Pipeline.Workers.Cataloguing;
 internal sealed partial class ObjectCommands(
     NpgsqlDataSource source,
     ObjectCheck check,
+    CommandAnswers answers,
     CatalogMetrics metrics,
     TimeProvider clock,
     ILogger<ObjectCommands> logger
@@ -29,9 +30,7 @@ internal sealed partial class ObjectCommands(
         if (ObjectKeys.Problem(key) is { } problem)
         {
             var rule = $"objectKey: {problem}.";
-            var at = clock.GetDatabaseNow();
-            var told = CommandReceipts.Rejection(request, rule, at);
-            await CommandReceipts.EndAloneAsync(source, request, Outcomes.Rejected, rule, [told], at, cancellation);
+            await answers.RefuseAsync(request, rule, cancellation);
             return;
         }
 

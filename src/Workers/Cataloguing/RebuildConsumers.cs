@@ -10,7 +10,7 @@ internal sealed class RebuildCatalogConsumer(RebuildRequests requests, StorageOp
     : IConsumer<RebuildCatalog>
 {
     public Task Consume(ConsumeContext<RebuildCatalog> context) =>
-        requests.TakeAsync(ObjectRequests.Of(context).CommandId, storage.Bucket, context.CancellationToken);
+        requests.TakeAsync(ObjectRequests.Of(context), storage.Bucket, context.CancellationToken);
 }
 
 internal sealed class RebuildCatalogConsumerDefinition : ConsumerDefinition<RebuildCatalogConsumer>

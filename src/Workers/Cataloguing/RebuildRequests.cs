@@ -26,25 +26,25 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     private const string BegunSql = "select 1 from pipeline.catalog_rebuilds where correlation_id = $1";
 
     private const string JoinSql = """
-        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined) values ($1, $2, $3)
+        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined, replays) values ($1, $2, $3, $4)
         """;
 
     private const string FreeSql = "delete from pipeline.catalog_rebuild_slots where rebuild_id = $1";
 
     private const string AskedSql = """
-        select command_id, joined from pipeline.catalog_rebuild_requests where rebuild_id = $1 order by created_at
+        select command_id, joined, replays from pipeline.catalog_rebuild_requests where rebuild_id = $1 order by created_at
         """;
 
     /// <summary>Takes a request in: it begins a rebuild of the bucket, or joins the one that runs.</summary>
-    /// <param name="commandId">The request; the same one again changes nothing.</param>
+    /// <param name="request">The same one again changes nothing, unless it had failed and a person has replayed it.</param>
     /// <param name="bucket">The bucket.</param>
     /// <param name="cancellation">The caller's.</param>
-    public async Task TakeAsync(Guid commandId, string bucket, CancellationToken cancellation)
+    public async Task TakeAsync(CommandRequest request, string bucket, CancellationToken cancellation)
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await AskAsync(connection, transaction, LockSql, cancellation, bucket);
-        var request = RequestOf(commandId);
+        var commandId = request.CommandId;
         if (
             !await CommandReceipts.RecallAsync(connection, transaction, request, clock.GetDatabaseNow(), cancellation)
             && await AskAsync(connection, transaction, KnownSql, cancellation, commandId) is null
@@ -52,7 +52,16 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         {
             var own = NameBasedGuid.Create(commandId, "catalog-rebuild");
             var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
-            await AskAsync(connection, transaction, JoinSql, cancellation, commandId, running, running != own);
+            await AskAsync(
+                connection,
+                transaction,
+                JoinSql,
+                cancellation,
+                commandId,
+                running,
+                running != own,
+                request.Replays
+            );
             // Whoever joins one that has not begun asks for its beginning again: that message may be a dead letter.
             if (await AskAsync(connection, transaction, BegunSql, cancellation, running) is null)
                 await Outbox.AppendAsync(
@@ -79,14 +88,14 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         var told = Tell(saga, outcome, reason, at);
         await AskAsync(connection, transaction, LockSql, cancellation, saga.Bucket);
         await AskAsync(connection, transaction, FreeSql, cancellation, saga.CorrelationId);
-        foreach (var (commandId, joined) in await AskedAsync(connection, transaction, saga, cancellation))
+        foreach (var (request, joined) in await AskedAsync(connection, transaction, saga, cancellation))
         {
             var which = joined ? $"Joined rebuild {saga.CorrelationId}" : $"Rebuild {saga.CorrelationId}";
             var said = reason ?? $"{saga.Keys} objects listed, {saga.Removed} entries removed.";
             await CommandReceipts.EndAsync(
                 connection,
                 transaction,
-                RequestOf(commandId),
+                request,
                 outcome,
                 $"{which}: {said}",
                 [told],
@@ -95,10 +104,6 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
             );
         }
     }
-
-    // The command has nothing but its id, which may have come as the message's.
-    private static CommandRequest RequestOf(Guid commandId) =>
-        CommandRequest.Of(new RebuildCatalog(commandId), commandId);
 
     // One event for all who asked: derived from the rebuild, so that its repetitions are known as such.
     private static Announcement Tell(CatalogRebuildSaga saga, string outcome, string? reason, DateTimeOffset at) =>
@@ -112,7 +117,7 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
                 new CatalogRebuildEnded(saga.CorrelationId, saga.Bucket, outcome, reason ?? "", at)
             );
 
-    private static async Task<List<(Guid CommandId, bool Joined)>> AskedAsync(
+    private static async Task<List<(CommandRequest Request, bool Joined)>> AskedAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
         CatalogRebuildSaga saga,
@@ -122,9 +127,14 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         await using var command = new NpgsqlCommand(AskedSql, connection, transaction);
         command.Parameters.AddWithValue(saga.CorrelationId);
         await using var row = await command.ExecuteReaderAsync(cancellation);
-        var asked = new List<(Guid, bool)>();
+        var asked = new List<(CommandRequest, bool)>();
         while (await row.ReadAsync(cancellation))
-            asked.Add((row.GetGuid(0), row.GetBoolean(1)));
+        {
+            // The command has nothing but its id.
+            var request = CommandRequest.Of(new RebuildCatalog(row.GetGuid(0)), row.GetInt32(2));
+            asked.Add((request, row.GetBoolean(1)));
+        }
+
         return asked;
     }
 

@@ -18,43 +18,25 @@ internal sealed class GenerateImageConsumer(
     IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
     ConfirmedPublisher publisher,
-    CommandRefusal refusal,
+    CommandAnswers answers,
     TimeProvider clock
 ) : IConsumer<GenerateImage>
 {
     public async Task Consume(ConsumeContext<GenerateImage> context)
     {
         var request = context.Message;
-        if (request.CommandId == Guid.Empty)
-            request = request with { CommandId = context.MessageId ?? Guid.Empty };
-        if (request.CommandId == Guid.Empty)
-            throw new RequestWithoutIdException();
-
+        var replays = DeliveryHeaders.Replays(context.ReceiveContext);
         if (
             GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule
             && !await IsTakenInAsync(request.CommandId, context.CancellationToken)
         )
         {
-            var content = WireJson.Write(request);
-            var name = WireNames.ExchangeOf<GenerateImage>();
-            await refusal.RefuseAsync(
-                request.CommandId,
-                request.ProjectId,
-                name,
-                content,
-                rule,
-                context.CancellationToken
-            );
+            await answers.RefuseAsync(CommandRequest.Of(request, replays), rule, context.CancellationToken);
             return;
         }
 
         var identity = RequestIdentity.Of(request);
-        var asked = new RequestGeneration(
-            identity.GenerationId,
-            identity.Hash,
-            request,
-            DeliveryHeaders.Replays(context.ReceiveContext)
-        );
+        var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request, replays);
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
         await publisher.PublishAsync(message, context.CancellationToken);
     }
@@ -69,7 +51,3 @@ internal sealed class GenerateImageConsumer(
         return await db.Set<GenerationTarget>().AnyAsync(x => x.CommandId == commandId, cancellation);
     }
 }
-
-/// <summary>Nobody could ask for its receipt, so the dead letter is all there is of it.</summary>
-internal sealed class RequestWithoutIdException()
-    : Exception("commandId: must not be empty or all zeros, in the body or as message_id.");

@@ -21,7 +21,7 @@ namespace Pipeline.Workers.Generation;
 internal sealed class GenerateStoryboardConsumer(
     IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
-    CommandRefusal refusal,
+    CommandAnswers answers,
     TimeProvider clock
 ) : IConsumer<GenerateStoryboard>
 {
@@ -36,36 +36,20 @@ internal sealed class GenerateStoryboardConsumer(
     public async Task Consume(ConsumeContext<GenerateStoryboard> context)
     {
         var command = context.Message;
-        if (command.CommandId == Guid.Empty)
-            command = command with { CommandId = context.MessageId ?? Guid.Empty };
-        if (command.CommandId == Guid.Empty)
-            throw new RequestWithoutIdException();
-
+        var delivery = CommandRequest.Of(command, DeliveryHeaders.Replays(context.ReceiveContext));
         var scenes = await ScenesAsync(command, context.CancellationToken);
         var requests = scenes.SelectMany(x => Requests(command, x)).ToArray();
-        var content = WireJson.Write(command);
-        var name = WireNames.ExchangeOf<GenerateStoryboard>();
         if (Refuse(command, scenes, requests) is { } rule)
         {
-            await refusal.RefuseAsync(
-                command.CommandId,
-                command.ProjectId,
-                name,
-                content,
-                rule,
-                context.CancellationToken
-            );
+            await answers.RefuseAsync(delivery, rule, context.CancellationToken);
             return;
         }
 
         var announcements = requests
             .Select(x => new Announcement(WireNames.ExchangeOf<GenerateImage>(), x.CommandId, WireJson.Write(x)))
             .ToArray();
-        await refusal.EndAsync(
-            command.CommandId,
-            command.ProjectId,
-            name,
-            content,
+        await answers.EndAsync(
+            delivery,
             Outcomes.Applied,
             reason: null,
             announcements,

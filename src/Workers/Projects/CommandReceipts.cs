@@ -4,6 +4,7 @@ using System.Text.Json;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -18,6 +19,9 @@ namespace Pipeline.Workers.Projects;
 /// <param name="Replays">How often a person has replayed the message from the dead letters.</param>
 internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Command, byte[] Content, int Replays = 0)
 {
+    /// <summary>False for a body that could not be read: where it comes under a used id, it is not kept.</summary>
+    public bool IsJson { get; init; } = true;
+
     /// <summary>What makes a second command under the same id the same one, or another.</summary>
     public byte[] RequestHash { get; } = SHA256.HashData(Content);
 
@@ -63,7 +67,8 @@ internal static class CommandReceipts
             const string Reason = ReceiptLedger.ConflictReason;
             var refused = Receipt(request, Outcomes.Rejected, Reason, [], at);
             var body = Encoding.UTF8.GetString(request.Content);
-            await ReceiptLedger.KeepConflictAsync(connection, transaction, refused, body, cancellation);
+            if (request.IsJson)
+                await ReceiptLedger.KeepConflictAsync(connection, transaction, refused, body, cancellation);
             answer = [Rejection(request, Reason, at)];
         }
         else if (earlier.Outcome == Outcomes.Failed && request.Replays > earlier.Replays)
@@ -93,26 +98,6 @@ internal static class CommandReceipts
         return true;
     }
 
-    /// <summary>Ends a command in a transaction of its own; one that has its receipt is answered the same again.</summary>
-    public static async Task EndAloneAsync(
-        NpgsqlDataSource source,
-        CommandRequest request,
-        string outcome,
-        string? reason,
-        IReadOnlyList<Announcement> announcements,
-        DateTimeOffset at,
-        CancellationToken cancellation
-    )
-    {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        if (
-            await RecallAsync(connection, transaction, request, at, cancellation)
-            || await EndAsync(connection, transaction, request, outcome, reason, announcements, at, cancellation)
-        )
-            await transaction.CommitAsync(cancellation);
-    }
-
     /// <summary>The event of a refused command.</summary>
     public static Announcement Rejection(CommandRequest request, string reason, DateTimeOffset at) =>
         Announcement.Of(
@@ -130,9 +115,13 @@ internal static class CommandReceipts
         Outbox.AppendAsync(
             connection,
             transaction,
-            [.. announcements.Select(x => x.ToWire(request.ProjectId))],
+            // Commands that follow from this one must reach their queue; events may have no listener.
+            [.. announcements.Select(x => x.ToWire(request.ProjectId, mandatory: IsCommand(x.Exchange)))],
             cancellation
         );
+
+    private static bool IsCommand(string exchange) =>
+        MessageCatalog.TryFind(exchange, out var contract) && contract.IsCommand;
 
     private static Receipt Receipt(
         CommandRequest request,

@@ -16,14 +16,14 @@ namespace Pipeline.Workers.Projects;
 /// first: <c>rejected</c> where it could not be read, <c>failed</c> where its consumer could not carry it out. While the
 /// database is away the message waits here, since nothing could be recorded.
 /// </summary>
-/// <param name="refusal">Writes the receipts of commands that could not be read.</param>
+/// <param name="answers">Writes the receipts of commands that could not be read.</param>
 /// <param name="source">For the receipts of commands that failed.</param>
 /// <param name="carried">Messages that carry commands.</param>
 /// <param name="limits">Of bodies, as everywhere.</param>
 /// <param name="clock">For receipts and waits.</param>
 /// <param name="logger">One line for each receipt.</param>
 internal sealed partial class FailedCommandFilter(
-    CommandRefusal refusal,
+    CommandAnswers answers,
     NpgsqlDataSource source,
     IEnumerable<CarriedCommand> carried,
     BodyLimit limits,
@@ -72,11 +72,14 @@ internal sealed partial class FailedCommandFilter(
         await RecordAsync(
             unread.Name,
             unread.CommandId,
-            () => refusal.RefuseAsync(unread, context.CancellationToken),
+            () => answers.RefuseAsync(RequestOf(unread), unread.Reason, context.CancellationToken),
             context.CancellationToken
         );
         Refused(unread.Name, unread.CommandId, unread.Reason);
     }
+
+    private static CommandRequest RequestOf(UnreadableCommand unread) =>
+        new(unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { IsJson = false };
 
     private async Task FailAsync(ReceiveContext context, Exception error)
     {
@@ -166,7 +169,7 @@ internal sealed partial class FailedCommandFilter(
     private static string Describe(Exception error)
     {
         var cause = error;
-        while (cause is SagaException or DbUpdateException && cause.InnerException is { } inner)
+        while (cause is MassTransitException or DbUpdateException && cause.InnerException is { } inner)
             cause = inner;
         var reason = $"{cause.GetType().Name}: {cause.Message}".Replace("\0", "\\0", StringComparison.Ordinal);
         return reason.Length <= ReasonLength ? reason : reason[..ReasonLength];

@@ -3,7 +3,10 @@ using MassTransit.Middleware;
 
 namespace Pipeline.Workers.Projects;
 
-/// <summary>A message between workers that carries out a command: where it fails for good, the command has failed.</summary>
+/// <summary>
+/// A message whose receipt is not that of its own body: one between workers that carries out a command, or a command
+/// that is compared without its secrets.
+/// </summary>
 /// <param name="Message">The message's type.</param>
 /// <param name="CommandOf">Takes the command out of the message.</param>
 /// <param name="ReplaysOf">Takes out how often a person has replayed the command.</param>
@@ -14,7 +17,7 @@ internal static class FailedCommands
 {
     public static void AddFailedCommands(this IBusRegistrationConfigurator bus)
     {
-        bus.AddSingleton<CommandRefusal>();
+        bus.AddSingleton<CommandAnswers>();
         bus.AddSingleton<FailedCommandFilter>();
         bus.AddSingleton<SagaCommands>();
         bus.AddConfigureEndpointsCallback(

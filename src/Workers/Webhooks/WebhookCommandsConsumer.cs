@@ -2,9 +2,10 @@ using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Webhooks;
-using Pipeline.Wire;
+using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Webhooks;
 
@@ -18,17 +19,8 @@ internal sealed class WebhookCommandsConsumer(
     public Task Consume(ConsumeContext<SubscribeWebhook> context)
     {
         var command = context.Message;
-        // A kept conflict is shown to people, so it has neither the secret nor the URL's query; hashes tell two apart.
-        var content = command with
-        {
-            Url = $"{command.Url?.Split('?')[0]}?{SubscriptionLedger.Fingerprint(command.Url)}",
-            Secret = SubscriptionLedger.Fingerprint(command.Secret),
-        };
         return desk.EndAsync(
-            new WebhookCommand(command.CommandId, command.ProjectId, WireNames.ExchangeOf<SubscribeWebhook>())
-            {
-                Content = WireJson.Write(content),
-            },
+            RequestOf(context, WithoutSecret(command)),
             WebhookRules.Refuse(command),
             (connection, transaction) =>
                 subscriptions.SubscribeAsync(connection, transaction, command, context.CancellationToken),
@@ -36,10 +28,20 @@ internal sealed class WebhookCommandsConsumer(
         );
     }
 
+    /// <summary>
+    /// What is compared and kept: a kept conflict is shown to people, so it has neither the secret nor the URL's query;
+    /// hashes tell two apart.
+    /// </summary>
+    public static SubscribeWebhook WithoutSecret(SubscribeWebhook command) =>
+        command with
+        {
+            Url = $"{command.Url?.Split('?')[0]}?{SubscriptionLedger.Fingerprint(command.Url)}",
+            Secret = SubscriptionLedger.Fingerprint(command.Secret),
+        };
+
     public Task Consume(ConsumeContext<UnsubscribeWebhook> context) =>
         EndAsync(
             context,
-            context.Message.CommandId,
             (connection, transaction) =>
                 subscriptions.RemoveAsync(
                     connection,
@@ -52,7 +54,6 @@ internal sealed class WebhookCommandsConsumer(
     public Task Consume(ConsumeContext<ReplayWebhook> context) =>
         EndAsync(
             context,
-            context.Message.CommandId,
             (connection, transaction) =>
                 deliveries.ReplayAsync(connection, transaction, context.Message, context.CancellationToken)
         );
@@ -60,26 +61,19 @@ internal sealed class WebhookCommandsConsumer(
     public Task Consume(ConsumeContext<PingWebhook> context) =>
         EndAsync(
             context,
-            context.Message.CommandId,
             (connection, transaction) =>
                 deliveries.PingAsync(connection, transaction, context.Message, context.CancellationToken)
         );
 
     private Task EndAsync<T>(
         ConsumeContext<T> context,
-        Guid commandId,
         Func<NpgsqlConnection, NpgsqlTransaction, Task<Decision>> decide
     )
         where T : class =>
-        desk.EndAsync(
-            new WebhookCommand(commandId, ProjectId: null, WireNames.ExchangeOf<T>())
-            {
-                Content = WireJson.Write(context.Message),
-            },
-            rule: null,
-            decide,
-            context.CancellationToken
-        );
+        desk.EndAsync(RequestOf(context, context.Message), rule: null, decide, context.CancellationToken);
+
+    private static CommandRequest RequestOf(ConsumeContext context, object command) =>
+        CommandRequest.Of(command, DeliveryHeaders.Replays(context.ReceiveContext));
 }
 
 /// <summary>Queue <c>webhook-commands</c>.</summary>

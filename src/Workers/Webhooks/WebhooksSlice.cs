@@ -4,6 +4,7 @@ using Pipeline.Contracts.Webhooks;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Webhooks;
 
@@ -39,6 +40,14 @@ internal static class WebhooksSlice
             new WorkQueue(WebhookCommandsConsumerDefinition.Queue, [.. commands.Select(WireNames.ExchangeOf)])
         );
         bus.AddConsumer<WebhookCommandsConsumer, WebhookCommandsConsumerDefinition>();
+        // Where it fails for good, its receipt is that of the command as its consumer compares it.
+        bus.AddSingleton(
+            new CarriedCommand(
+                typeof(SubscribeWebhook),
+                x => WebhookCommandsConsumer.WithoutSecret((SubscribeWebhook)x),
+                _ => 0
+            )
+        );
 
         // Bound to events by subscriptions; see WebhookBindings.
         bus.AddSingleton(new WorkQueue(WebhookEventConsumer.Queue));

@@ -65,6 +65,39 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
         ).ShouldBe("1");
     }
 
+    /// <summary>Behind the hand-over to the saga, too, a failure is the command's.</summary>
+    [Fact]
+    public async Task A_request_that_its_saga_cannot_take_in_has_failed_and_its_replay_is_taken_in()
+    {
+        await pipeline.AskAsync(
+            """
+            create function public.refuse_slot() returns trigger language plpgsql as
+                $$ begin raise exception 'slot 7 is refused'; end $$;
+            create trigger refuse_slot before insert on pipeline.generation_targets
+                for each row when (new.slot = 7) execute function public.refuse_slot();
+            """
+        );
+        var request = GenerationPipeline.NewRequest() with { Slot = 7 };
+        await pipeline.SendAsync(request);
+        await Until.TrueAsync(
+            "the failed receipt",
+            async () => await ReceiptAsync(request) == "failed: PostgresException: P0001: slot 7 is refused"
+        );
+        (await pipeline.SentAsync<CommandFailed>(request.CommandId)).ShouldBe(1);
+
+        await pipeline.AskAsync("drop function public.refuse_slot() cascade");
+        await pipeline.ConsumeAsync(request); // Sent again, it has its answer.
+        (await ReceiptAsync(request)).ShouldNotBeNull().ShouldStartWith("failed: ");
+        await pipeline.ReplayAsync(request, replays: 1);
+        await pipeline.UntilAsync(RequestIdentity.Of(request).GenerationId, "Rendering", 1);
+    }
+
+    private Task<string?> ReceiptAsync(GenerateImage request) =>
+        pipeline.AskAsync(
+            "select concat(outcome, ': ', reason) from pipeline.receipts where command_id = $1",
+            request.CommandId
+        );
+
     private async Task<Guid> BeginAsync()
     {
         var request = GenerationPipeline.NewRequest();

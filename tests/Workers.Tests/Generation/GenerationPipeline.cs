@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Generation;
+using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Tests.Harness;
 
@@ -39,6 +40,10 @@ public sealed class GenerationPipeline : SlicePipeline
     }
 
     internal ValueTask SendAsync<T>(T message) => SendAsync(message, Guid.NewGuid());
+
+    /// <summary>Sends a message as the publisher replays a dead letter.</summary>
+    internal ValueTask ReplayAsync<T>(T message, int replays) =>
+        SendAsync(message, Guid.NewGuid(), new(StringComparer.Ordinal) { [DeliveryHeaders.ReplayCount] = replays });
 
     /// <summary>Sends a message and waits until its consumer is done with it, whatever that came to.</summary>
     internal async Task ConsumeAsync<T>(T message)

@@ -75,12 +75,12 @@ internal sealed class FloorProcess(NpgsqlDataSource source)
         };
         await channel.BasicConsumeAsync(queue, autoAck: false, consumer, ending);
 
-        var batch = new List<SaveImage>(FloorTopology.Prefetch);
+        var batch = new List<SaveImage>(FloorTopology.BatchLimit);
         while (await deliveries.Reader.WaitToReadAsync(ending))
         {
             batch.Clear();
             var last = 0UL;
-            while (batch.Count < FloorTopology.Prefetch && deliveries.Reader.TryRead(out var delivery))
+            while (batch.Count < FloorTopology.BatchLimit && deliveries.Reader.TryRead(out var delivery))
             {
                 batch.Add(delivery.Command);
                 last = delivery.Tag;

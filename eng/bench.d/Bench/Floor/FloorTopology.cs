@@ -7,7 +7,11 @@ internal static class FloorTopology
 {
     public const string Exchange = "bench-floor";
 
-    public const ushort Prefetch = 256;
+    /// <summary>As the lanes have it, so that as much lies ready on both sides when a drain begins.</summary>
+    public const ushort Prefetch = 512;
+
+    /// <summary>Commands in one transaction, as the lanes have it.</summary>
+    public const int BatchLimit = 256;
 
     public static string Queue(int number) => $"{Exchange}-{number:D2}";
 
