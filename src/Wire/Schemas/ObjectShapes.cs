@@ -40,7 +40,7 @@ internal sealed class MapShape(TextShape name, Shape value) : Shape
         {
             if (violations.IsFull)
                 return;
-            violations.Enter(property.Name.Length <= 60 ? property.Name : property.Name[..60] + "…");
+            violations.Enter(property.Name.Length <= 60 ? property.Name : ShortText.Cut(property.Name, 60) + "…");
             name.CheckText(property.Name, violations);
             if (!names.Add(property.Name))
                 violations.Add(Twice);

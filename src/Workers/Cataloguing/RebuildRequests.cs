@@ -100,7 +100,8 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
                 $"{which}: {said}",
                 [told],
                 at,
-                cancellation
+                cancellation,
+                isTakenBack: true
             );
         }
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Pipeline.Wire;
 
 namespace Pipeline.Workers.Cdn;
 
@@ -49,7 +50,7 @@ internal static class CdnCaller
 
                 // Never the address alone: it may carry a person's own token.
                 var reason = $"{(int)answer.StatusCode} {answer.ReasonPhrase}: {body}";
-                reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
+                reason = ShortText.Cut(reason, ReasonLength);
                 throw IsTransient(answer.StatusCode)
                     ? new CdnUnavailableException(reason)
                     : new CdnRefusedException(reason);

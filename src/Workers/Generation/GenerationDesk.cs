@@ -40,7 +40,8 @@ internal sealed class GenerationDesk(
     public async Task JoinAsync(BehaviorContext<GenerationSaga, RequestGeneration> context)
     {
         var isFirst = !await IsWantedAsync(context);
-        var replays = Math.Max(context.Message.Replays, DeliveryHeaders.Replays(context.ReceiveContext));
+        // Of the request before it was handed over, and of this message since.
+        var replays = context.Message.Replays + DeliveryHeaders.Replays(context.ReceiveContext);
         if (!await targets.JoinAsync(Db(context), context.Message, replays, context.CancellationToken))
             return; // It is here already, or has its answer.
 

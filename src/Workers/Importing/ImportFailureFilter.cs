@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Importing;
+using Pipeline.Wire;
 using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Persistence;
 
@@ -56,7 +57,7 @@ internal sealed partial class ImportFailureFilter(
         {
             var request = ImportRequest.Of(context);
             var reason = $"{e.GetType().Name}: {e.Message}";
-            reason = reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
+            reason = ShortText.Cut(reason, ReasonLength);
             await ledger.RecordAsync(ImportDecision.Failed(request, reason, ledger.Now()), context.CancellationToken);
             throw;
         }

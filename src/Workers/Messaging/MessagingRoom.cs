@@ -41,7 +41,7 @@ internal static class MessagingRoom
         services.AddHostedService(provider => provider.GetRequiredService<ConsumerGuard>());
         services.Configure<MassTransitHostOptions>(host =>
         {
-            host.WaitUntilStarted = true; // The lanes connect to a bus that runs.
+            host.WaitUntilStarted = true; // A worker has started once its queues have consumers.
             host.StopTimeout = StopLimit;
             host.ConsumerStopTimeout = FinishLimit;
         });

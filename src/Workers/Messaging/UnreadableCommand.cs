@@ -75,7 +75,7 @@ internal sealed record UnreadableCommand(Guid CommandId, Guid ProjectId, string 
     private static Guid? IdOf(string? text) => Guid.TryParse(text, out var id) && id != Guid.Empty ? id : null;
 
     private static string Shorten(string text, int length) =>
-        (text.Length <= length ? text : text[..length]).Replace("\0", "\\0", StringComparison.Ordinal);
+        ShortText.Cut(text, length).Replace("\0", "\\0", StringComparison.Ordinal);
 
     private static string Describe(Exception error) =>
         error.InnerException is null ? error.Message : $"{error.Message} {error.GetBaseException().Message}";

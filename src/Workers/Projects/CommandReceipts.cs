@@ -79,6 +79,10 @@ internal static class CommandReceipts
     }
 
     /// <summary>Writes the receipt and queues its events.</summary>
+    /// <remarks>
+    /// The end of work that was taken in takes back (<c>isTakenBack</c>) a failure that another delivery of its command had
+    /// meanwhile.
+    /// </remarks>
     /// <returns>False where another delivery of the command was first: roll back.</returns>
     public static async Task<bool> EndAsync(
         NpgsqlConnection connection,
@@ -88,11 +92,12 @@ internal static class CommandReceipts
         string? reason,
         IReadOnlyList<Announcement> announcements,
         DateTimeOffset at,
-        CancellationToken cancellation
+        CancellationToken cancellation,
+        bool isTakenBack = false
     )
     {
         var receipt = Receipt(request, outcome, reason, announcements, at);
-        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack, cancellation))
             return false;
         await AnnounceAsync(connection, transaction, request, announcements, cancellation);
         return true;
@@ -143,3 +148,10 @@ internal static class CommandReceipts
             At = at,
         };
 }
+
+/// <summary>
+/// The same command was decided at this very moment by another delivery. Trying again finds its receipt.
+/// </summary>
+internal sealed class ReceiptRaceException(Guid commandId)
+    : Exception($"Command {commandId} has just been decided by another delivery."),
+        IContention;

@@ -33,8 +33,9 @@ internal sealed partial class FailedCommandFilter(
 {
     private const int ReasonLength = 1_000;
 
-    // Well below RabbitMQ's consumer time-out of 30 minutes, which would close the channel with all its messages.
-    private static readonly TimeSpan OutageLimit = TimeSpan.FromMinutes(15);
+    // With the retries' 15 minutes before it well below RabbitMQ's consumer time-out of 30, which would close the
+    // channel with all its messages.
+    private static readonly TimeSpan OutageLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<Type, CarriedCommand> _carried = carried.ToDictionary(x => x.Message);
@@ -118,7 +119,7 @@ internal sealed partial class FailedCommandFilter(
         var content = message.ToMessage();
         var replays = DeliveryHeaders.Replays(delivery);
         if (_carried.TryGetValue(message.Contract.Type, out var carrier))
-            return CommandRequest.Of(carrier.CommandOf(content), Math.Max(replays, carrier.ReplaysOf(content)));
+            return CommandRequest.Of(carrier.CommandOf(content), replays + carrier.ReplaysOf(content));
         return message.Contract.IsCommand ? CommandRequest.Of(content, replays) : null;
     }
 
@@ -172,7 +173,7 @@ internal sealed partial class FailedCommandFilter(
         while (cause is MassTransitException or DbUpdateException && cause.InnerException is { } inner)
             cause = inner;
         var reason = $"{cause.GetType().Name}: {cause.Message}".Replace("\0", "\\0", StringComparison.Ordinal);
-        return reason.Length <= ReasonLength ? reason : reason[..ReasonLength];
+        return ShortText.Cut(reason, ReasonLength);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{Command} {CommandId} is rejected unread: {Reason}")]

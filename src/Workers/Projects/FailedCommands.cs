@@ -9,7 +9,10 @@ namespace Pipeline.Workers.Projects;
 /// </summary>
 /// <param name="Message">The message's type.</param>
 /// <param name="CommandOf">Takes the command out of the message.</param>
-/// <param name="ReplaysOf">Takes out how often a person has replayed the command.</param>
+/// <param name="ReplaysOf">
+/// Takes out how often a person had replayed the command when it was handed over; replays of the message itself come on
+/// top.
+/// </param>
 internal sealed record CarriedCommand(Type Message, Func<object, object> CommandOf, Func<object, int> ReplaysOf);
 
 /// <summary>Puts the filter before the dead letters of the slices' queues.</summary>

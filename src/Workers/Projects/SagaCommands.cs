@@ -60,12 +60,12 @@ internal sealed class SagaCommands(TimeProvider clock)
         );
     }
 
-    private Task<bool> EndAsync<T>(ConsumeContext<T> context, Guid projectId, string outcome, string? reason)
+    private async Task EndAsync<T>(ConsumeContext<T> context, Guid projectId, string outcome, string? reason)
         where T : class
     {
         var (db, request) = (context.GetPayload<PipelineDbContext>(), RequestOf(context, projectId));
         var at = clock.GetDatabaseNow();
-        return CommandReceipts.EndAsync(
+        var isFirst = await CommandReceipts.EndAsync(
             db.Connection(),
             db.Transaction(),
             request,
@@ -75,6 +75,9 @@ internal sealed class SagaCommands(TimeProvider clock)
             at,
             context.CancellationToken
         );
+        // Under the same id for another saga: no row of a saga keeps the two apart, and this one's effect is undone.
+        if (!isFirst)
+            throw new ReceiptRaceException(request.CommandId);
     }
 
     private static Guid ProjectOf<TSaga, T>(BehaviorContext<TSaga, T> context)

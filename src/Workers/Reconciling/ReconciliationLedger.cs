@@ -163,7 +163,8 @@ internal sealed class ReconciliationLedger(NpgsqlDataSource source, ReconcilingO
             failure ?? reason,
             [ended.Tell(failure, at)],
             at,
-            cancellation
+            cancellation,
+            isTakenBack: true
         );
         await transaction.CommitAsync(cancellation);
     }

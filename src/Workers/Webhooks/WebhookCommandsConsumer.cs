@@ -97,7 +97,7 @@ internal sealed class WebhookCommandsConsumerDefinition : ConsumerDefinition<Web
 /// <summary>What passes by itself besides the database's own troubles.</summary>
 internal static class WebhookRetries
 {
-    public static bool Pass(Exception error) => error is BrokerAwayException or ReceiptRaceException;
+    public static bool Pass(Exception error) => error is BrokerAwayException;
 }
 
 /// <summary>How a command ends.</summary>

@@ -45,7 +45,3 @@ internal sealed class WebhookDesk(NpgsqlDataSource source, TimeProvider clock)
         await transaction.CommitAsync(cancellation);
     }
 }
-
-/// <summary>The same command was decided at this very moment elsewhere. A redelivery finds its receipt.</summary>
-internal sealed class ReceiptRaceException(Guid commandId)
-    : Exception($"Command {commandId} has just been decided by another delivery.");

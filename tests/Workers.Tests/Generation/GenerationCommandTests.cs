@@ -85,11 +85,18 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
         );
         (await pipeline.SentAsync<CommandFailed>(request.CommandId)).ShouldBe(1);
 
+        await pipeline.ReplayAsync(request, replays: 1); // Fails again, with that count in the saga's message.
+        await Until.TrueAsync(
+            "the second failure",
+            async () => await pipeline.SentAsync<CommandFailed>(request.CommandId) == 2
+        );
+
         await pipeline.AskAsync("drop function public.refuse_slot() cascade");
         await pipeline.ConsumeAsync(request); // Sent again, it has its answer.
         (await ReceiptAsync(request)).ShouldNotBeNull().ShouldStartWith("failed: ");
-        await pipeline.ReplayAsync(request, replays: 1);
-        await pipeline.UntilAsync(RequestIdentity.Of(request).GenerationId, "Rendering", 1);
+        var (id, hash) = (RequestIdentity.Of(request).GenerationId, RequestIdentity.Of(request).Hash);
+        await pipeline.ReplayAsync(new RequestGeneration(id, hash, request, Replays: 1), replays: 1);
+        await pipeline.UntilAsync(id, "Rendering", 1);
     }
 
     private Task<string?> ReceiptAsync(GenerateImage request) =>

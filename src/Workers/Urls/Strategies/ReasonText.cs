@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pipeline.Wire;
 
 namespace Pipeline.Workers.Urls.Strategies;
 
@@ -12,7 +13,7 @@ internal static class ReasonText
     {
         var text = Message(body) ?? body;
         text = string.Concat(text.Select(x => char.IsControl(x) ? ' ' : x)).Trim();
-        return text.Length <= Limit ? text : text[..Limit];
+        return ShortText.Cut(text, Limit);
     }
 
     private static string? Message(string body)
