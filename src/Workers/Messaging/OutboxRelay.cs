@@ -9,7 +9,7 @@ namespace Pipeline.Workers.Messaging;
 /// </summary>
 /// <remarks>
 /// A crash between confirm and delete sends a message twice, under the same message id: receipts and sagas know it.
-/// A message that the broker does not confirm, such as one for a full queue, is tried again, and all behind it waits.
+/// What the broker does not confirm is sent again, and all behind it again after it, also what has come through before.
 /// The leader is who holds the advisory lock; it ends with the connection, so a dead leader is replaced at once.
 /// Polling, because a <c>NOTIFY</c> in each transaction would serialise their commits (measured: half the rate).
 /// </remarks>
