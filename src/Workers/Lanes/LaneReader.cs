@@ -15,7 +15,12 @@ internal sealed record LaneItem(Delivery Delivery, LaneEntry? Entry, UnreadableM
 internal sealed record UnreadableMessage(Exception? Error);
 
 /// <summary>Reads a lane's deliveries.</summary>
-internal sealed class LaneReader(IEnumerable<ILaneHandler> handlers, LaneOptions options, ILogger<LaneReader> logger)
+internal sealed class LaneReader(
+    IEnumerable<ILaneHandler> handlers,
+    LaneOptions options,
+    MessagingOptions messaging,
+    ILogger<LaneReader> logger
+)
 {
     private const string Unwanted = "The message's type is not a lane command.";
 
@@ -27,7 +32,7 @@ internal sealed class LaneReader(IEnumerable<ILaneHandler> handlers, LaneOptions
         try
         {
             return
-                MessageReader.Read(delivery, options.BodySizeLimitBytes) is { } message
+                MessageReader.Read(delivery.Through(messaging), options.BodySizeLimitBytes) is { } message
                 && _handlers.TryGetValue(message.Contract.Type, out var handler)
                 ? new LaneItem(delivery, EntryOf((ILaneCommand)message.ToMessage(), delivery, handler), null)
                 : Unreadable(lane, delivery, error: null);

@@ -45,6 +45,10 @@ internal sealed record Delivery(
         );
     }
 
+    /// <summary>As if it had come through its message's exchange, where a client's own exchange is registered for that.</summary>
+    public Delivery Through(MessagingOptions messaging) =>
+        messaging.ClientExchanges.TryGetValue(Exchange, out var name) ? this with { Exchange = name } : this;
+
     /// <summary>A header as text; null where there is none.</summary>
     public string? Header(string name) =>
         Properties.Headers is { } headers && headers.TryGetValue(name, out var value)

@@ -1,4 +1,5 @@
 using Pipeline.Wire;
+using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Messaging;
@@ -10,15 +11,28 @@ internal sealed record MessagingOptions(Uri Broker)
 
     private const string FormSetting = "Messaging:CloudEvents";
 
+    private const string ExchangesSetting = "Messaging:ClientExchanges";
+
     /// <summary><c>Messaging__CloudEvents</c>: <c>binary</c> or <c>structured</c>; events go out plain where it is not set.</summary>
     public EventForm EventForm { get; init; }
 
+    /// <summary>
+    /// <c>Messaging__ClientExchanges</c>: foreign services' own exchanges, each with the one public command that is
+    /// accepted through it, such as <c>client-shop=save-image,client-play=define-scenes</c>. None where it is not set.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> ClientExchanges { get; init; } =
+        new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <exception cref="ConfigurationMissingException">The broker is not set, or not such a URI.</exception>
-    /// <exception cref="InvalidOperationException">The form of events is none of the two.</exception>
+    /// <exception cref="InvalidOperationException">The form of events or a client's exchange is none.</exception>
     public static MessagingOptions Read(IConfiguration configuration) =>
         Uri.TryCreate(configuration.GetConnectionString(ConnectionName), UriKind.Absolute, out var broker)
         && (broker.Scheme is "amqp" or "amqps")
-            ? new MessagingOptions(broker) { EventForm = FormOf(configuration[FormSetting]) }
+            ? new MessagingOptions(broker)
+            {
+                EventForm = FormOf(configuration[FormSetting]),
+                ClientExchanges = ExchangesOf(configuration[ExchangesSetting] ?? ""),
+            }
             : throw new ConfigurationMissingException($"ConnectionStrings__{ConnectionName}");
 
     private static EventForm FormOf(string? text) =>
@@ -29,4 +43,26 @@ internal sealed record MessagingOptions(Uri Broker)
             "structured" => EventForm.Structured,
             _ => throw new InvalidOperationException("Messaging__CloudEvents must be binary, structured or not set."),
         };
+
+    private static Dictionary<string, string> ExchangesOf(string text)
+    {
+        var exchanges = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var pair in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var at = pair.IndexOf('=', StringComparison.Ordinal);
+            var (exchange, name) = at < 0 ? ("", "") : (pair[..at], pair[(at + 1)..]);
+            // Whatever does not begin so is the pipeline's or the broker's own.
+            if (
+                !exchange.StartsWith("client-", StringComparison.Ordinal)
+                || !MessageCatalog.TryFind(name, out var contract)
+                || !contract.IsCommand
+            )
+                throw new InvalidOperationException(
+                    $"Messaging__ClientExchanges: '{pair}' must be client-NAME=COMMAND, such as client-shop=save-image."
+                );
+            exchanges[exchange] = name;
+        }
+
+        return exchanges;
+    }
 }

@@ -75,7 +75,7 @@ internal static class MessagingRoom
                     rabbit.MessageTopology.SetEntityNameFormatter(new WireEntityNames());
                     rabbit.SendTopology.ConfigureErrorSettings = QueueTopology.ConfigureDeadLetters;
                     rabbit.SendTopology.ConfigureDeadLetterSettings = QueueTopology.ConfigureDeadLetters;
-                    foreach (var deserializer in WireDeserializer.All(bodySizeLimitBytes))
+                    foreach (var deserializer in WireDeserializer.All(bodySizeLimitBytes, options))
                         rabbit.AddDeserializer(
                             new DeserializerFactory(deserializer),
                             isDefault: deserializer.ContentType.MediaType == WireJson.ContentType

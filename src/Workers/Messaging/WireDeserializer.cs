@@ -8,20 +8,22 @@ namespace Pipeline.Workers.Messaging;
 /// <summary>Lets MassTransit's endpoints read messages as <see cref="MessageReader"/> does.</summary>
 /// <param name="contentType">The form that MassTransit asks this one for; the reader looks at the message itself.</param>
 /// <param name="bodySizeLimitBytes">Larger bodies are not read.</param>
-internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimitBytes) : IMessageDeserializer
+/// <param name="messaging">Exchanges of clients.</param>
+internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimitBytes, MessagingOptions messaging)
+    : IMessageDeserializer
 {
     /// <summary>One for each form.</summary>
-    public static IEnumerable<WireDeserializer> All(int bodySizeLimitBytes) =>
+    public static IEnumerable<WireDeserializer> All(int bodySizeLimitBytes, MessagingOptions messaging) =>
         [
-            new(SystemTextJsonRawMessageSerializer.JsonContentType, bodySizeLimitBytes),
-            new(SystemTextJsonMessageSerializer.JsonContentType, bodySizeLimitBytes),
-            new(new ContentType(CloudEvents.StructuredContentType), bodySizeLimitBytes),
+            new(SystemTextJsonRawMessageSerializer.JsonContentType, bodySizeLimitBytes, messaging),
+            new(SystemTextJsonMessageSerializer.JsonContentType, bodySizeLimitBytes, messaging),
+            new(new ContentType(CloudEvents.StructuredContentType), bodySizeLimitBytes, messaging),
         ];
 
     public ContentType ContentType => contentType;
 
     public ConsumeContext Deserialize(ReceiveContext receiveContext) =>
-        MessageReader.Read(Delivery.Of(receiveContext), bodySizeLimitBytes) is { } message
+        MessageReader.Read(Delivery.Of(receiveContext).Through(messaging), bodySizeLimitBytes) is { } message
             ? UnansweredConsumeContext.Of(receiveContext, message.Contract.Type, message.Body, ContentType)
             // No message of the contracts: MassTransit finds no consumer for it.
             : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);

@@ -20,6 +20,7 @@ namespace Pipeline.Workers.Projects;
 /// <param name="source">For the receipts of commands that failed.</param>
 /// <param name="carried">Messages that carry commands.</param>
 /// <param name="limits">Of bodies, as everywhere.</param>
+/// <param name="messaging">Exchanges of clients.</param>
 /// <param name="clock">For receipts and waits.</param>
 /// <param name="logger">One line for each receipt.</param>
 internal sealed partial class FailedCommandFilter(
@@ -27,6 +28,7 @@ internal sealed partial class FailedCommandFilter(
     NpgsqlDataSource source,
     IEnumerable<CarriedCommand> carried,
     BodyLimit limits,
+    MessagingOptions messaging,
     TimeProvider clock,
     ILogger<FailedCommandFilter> logger
 ) : IFilter<ExceptionReceiveContext>, IFilter<ReceiveContext>
@@ -64,7 +66,7 @@ internal sealed partial class FailedCommandFilter(
     private async Task RefuseAsync(ReceiveContext context, Exception? error)
     {
         var unread = UnreadableCommand.Of(
-            Delivery.Of(context),
+            Delivery.Of(context).Through(messaging),
             error,
             "The message's type is not one that this queue takes."
         );
@@ -87,7 +89,7 @@ internal sealed partial class FailedCommandFilter(
         CommandRequest? command;
         try
         {
-            command = CommandOf(Delivery.Of(context));
+            command = CommandOf(Delivery.Of(context).Through(messaging));
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
