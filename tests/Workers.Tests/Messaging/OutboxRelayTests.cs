@@ -160,8 +160,8 @@ public sealed class OutboxRelayTests : SlicePipeline
         await relay.StopAsync(CancellationToken.None);
 
         refused.ShouldBeTrue();
-        // What was on its way behind a refused message may come before it, where room was made at that moment. All of it
-        // is sent again behind that message: in the order in which each came last, nothing is overtaken.
+        // What was on its way behind a refused message may come before it, where room was made at that moment. All of
+        // it is sent again behind that message: in the order in which each came last, nothing is overtaken.
         Enumerable
             .Reverse(bodies)
             .Distinct(StringComparer.Ordinal)
