@@ -60,11 +60,7 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             Ignore(Listed),
             Ignore(Failed),
             Ignore(Swept),
-            When(CancelAsked)
-                .IfNew(
-                    commands,
-                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The rebuild is {y.Saga.CurrentState}."))
-                )
+            When(CancelAsked).LeaveAsItIs(commands, x => $"The rebuild is {x.CurrentState}.")
         );
     }
 

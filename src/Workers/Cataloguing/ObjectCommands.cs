@@ -1,4 +1,3 @@
-using Npgsql;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Lanes;
@@ -10,7 +9,6 @@ namespace Pipeline.Workers.Cataloguing;
 
 /// <summary>Carries out the two commands about one object: both ask the store, and the store's word counts.</summary>
 internal sealed partial class ObjectCommands(
-    NpgsqlDataSource source,
     ObjectCheck check,
     CommandAnswers answers,
     CatalogMetrics metrics,
@@ -25,7 +23,7 @@ internal sealed partial class ObjectCommands(
     /// <inheritdoc cref="ObjectCheck.RunAsync" path="/exception"/>
     public async Task RunAsync(CommandRequest request, string? key, bool isDeletion, CancellationToken cancellation)
     {
-        if (await IsAnsweredAsync(request, cancellation))
+        if (await answers.RecallAsync(request, cancellation))
             return;
         if (ObjectKeys.Problem(key) is { } problem)
         {
@@ -90,17 +88,6 @@ internal sealed partial class ObjectCommands(
                     at
                 )
             );
-
-    private async Task<bool> IsAnsweredAsync(CommandRequest request, CancellationToken cancellation)
-    {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var at = clock.GetDatabaseNow();
-        if (!await CommandReceipts.RecallAsync(connection, transaction, request, at, cancellation))
-            return false;
-        await transaction.CommitAsync(cancellation);
-        return true;
-    }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "{Command} {CommandId} of '{Key}': {Outcome}")]
     private partial void Ended(string command, Guid commandId, string key, string outcome);

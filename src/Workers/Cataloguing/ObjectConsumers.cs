@@ -1,6 +1,5 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
@@ -12,7 +11,7 @@ internal sealed class RecordObjectConsumer(ObjectCommands commands) : IConsumer<
 {
     public Task Consume(ConsumeContext<RecordObject> context) =>
         commands.RunAsync(
-            ObjectRequests.Of(context),
+            CommandRequest.Of(context),
             context.Message.ObjectKey,
             isDeletion: false,
             context.CancellationToken
@@ -24,7 +23,7 @@ internal sealed class ForgetObjectConsumer(ObjectCommands commands) : IConsumer<
 {
     public Task Consume(ConsumeContext<ForgetObject> context) =>
         commands.RunAsync(
-            ObjectRequests.Of(context),
+            CommandRequest.Of(context),
             context.Message.ObjectKey,
             isDeletion: true,
             context.CancellationToken
@@ -51,26 +50,6 @@ internal abstract class ObjectConsumerDefinition<TConsumer> : ConsumerDefinition
     {
         DatabaseRetries.Configure(consumerConfigurator);
         consumerConfigurator.UseMessageRetry(retry => CatalogRetries.Configure(retry, CatalogRetries.OfCommands));
-    }
-}
-
-/// <summary>The delivered commands under their ids, which may have come as the message's id alone.</summary>
-internal static class ObjectRequests
-{
-    /// <exception cref="CommandWithoutIdException">Neither the body nor the message has an id.</exception>
-    public static CommandRequest Of<T>(ConsumeContext<T> context)
-        where T : class
-    {
-        var named = context.Message switch
-        {
-            RecordObject record => record.CommandId,
-            ForgetObject forget => forget.CommandId,
-            RebuildCatalog rebuild => rebuild.CommandId,
-            CancelRebuild cancel => cancel.CommandId,
-            _ => throw new NotSupportedException(typeof(T).Name),
-        };
-        var commandId = CommandIds.Of(context, named);
-        return CommandRequest.Of(context.Message, commandId, DeliveryHeaders.Replays(context.ReceiveContext));
     }
 }
 

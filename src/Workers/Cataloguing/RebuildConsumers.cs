@@ -1,6 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
@@ -10,7 +11,7 @@ internal sealed class RebuildCatalogConsumer(RebuildRequests requests, StorageOp
     : IConsumer<RebuildCatalog>
 {
     public Task Consume(ConsumeContext<RebuildCatalog> context) =>
-        requests.TakeAsync(ObjectRequests.Of(context), storage.Bucket, context.CancellationToken);
+        requests.TakeAsync(CommandRequest.Of(context), storage.Bucket, context.CancellationToken);
 }
 
 internal sealed class RebuildCatalogConsumerDefinition : ConsumerDefinition<RebuildCatalogConsumer>

@@ -38,11 +38,7 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
                 ),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked)
-                .IfNew(
-                    commands,
-                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
-                )
+            When(RetryAsked).LeaveAsItIs(commands, x => $"The deletion is {x.CurrentState}.")
         );
 
         During(
@@ -129,11 +125,7 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
             Ignore(Due),
             Ignore(StepDone),
             Ignore(StepFailed),
-            When(RetryAsked)
-                .IfNew(
-                    commands,
-                    x => x.ThenAsync(y => commands.LeaveAsync(y, $"The deletion is {y.Saga.CurrentState}."))
-                )
+            When(RetryAsked).LeaveAsItIs(commands, x => $"The deletion is {x.CurrentState}.")
         );
     }
 

@@ -36,7 +36,7 @@ internal sealed class GenerateStoryboardConsumer(
     public async Task Consume(ConsumeContext<GenerateStoryboard> context)
     {
         var command = context.Message;
-        var delivery = CommandRequest.Of(command, DeliveryHeaders.Replays(context.ReceiveContext));
+        var delivery = CommandRequest.Of(context);
         var scenes = await ScenesAsync(command, context.CancellationToken);
         var requests = scenes.SelectMany(x => Requests(command, x)).ToArray();
         if (Refuse(command, scenes, requests) is { } rule)

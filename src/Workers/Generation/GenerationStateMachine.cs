@@ -197,12 +197,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
 
     /// <summary>The command comes too late or finds nothing to do.</summary>
     private EventActivityBinder<GenerationSaga, T> LeaveAsItIs<T>(Event<T> asked, SagaCommands commands)
-        where T : class =>
-        When(asked)
-            .IfNew(
-                commands,
-                x => x.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
-            );
+        where T : class => When(asked).LeaveAsItIs(commands, Describe);
 
     /// <summary>The picture is there; a person may have what failed of its saves repeated.</summary>
     private EventActivityBinder<GenerationSaga, RetryGeneration> RepeatFailedSaves(
@@ -220,9 +215,11 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                                 .ThenAsync(desk.RepeatFailedSavesAsync)
                                 .ThenAsync(commands.ApplyAsync)
                                 .TransitionTo(Saving),
-                        none => none.ThenAsync(y => commands.LeaveAsync(y, $"The generation is {y.Saga.CurrentState}."))
+                        none => none.ThenAsync(y => commands.LeaveAsync(y, Describe(y.Saga)))
                     )
             );
+
+    private static string Describe(GenerationSaga saga) => $"The generation is {saga.CurrentState}.";
 
     /// <summary>The failure is about the picture itself, and final for it.</summary>
     private static bool IsVerdict(RenderFailed failed) =>

@@ -8,6 +8,21 @@ namespace Pipeline.Workers.Projects;
 /// <summary>Ends commands in a transaction of their own; one that has its receipt is answered the same again.</summary>
 internal sealed class CommandAnswers(NpgsqlDataSource source, TimeProvider clock)
 {
+    /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
+    /// <param name="request">The delivery.</param>
+    /// <param name="cancellation">Ends the wait for the database.</param>
+    /// <returns>True where it stands: do no more. False: the command is to be carried out.</returns>
+    public async Task<bool> RecallAsync(CommandRequest request, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        var at = clock.GetDatabaseNow();
+        if (!await CommandReceipts.RecallAsync(connection, transaction, request, at, cancellation))
+            return false;
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
     /// <summary>Rejects a command that breaks a rule.</summary>
     /// <param name="request">The delivery.</param>
     /// <param name="reason">Names the rule, for people.</param>

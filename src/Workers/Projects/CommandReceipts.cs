@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
@@ -39,9 +40,9 @@ internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Com
         return new CommandRequest(commandId, project, WireNames.ExchangeOf(type), content, replays);
     }
 
-    /// <summary>A command of no project.</summary>
-    public static CommandRequest Of<T>(T command, Guid commandId, int replays = 0) =>
-        new(commandId, Guid.Empty, WireNames.ExchangeOf<T>(), WireJson.Write(command), replays);
+    /// <summary>The command that a consumer was given.</summary>
+    public static CommandRequest Of<T>(ConsumeContext<T> context)
+        where T : class => Of(context.Message, DeliveryHeaders.Replays(context.ReceiveContext));
 }
 
 /// <summary>Receipt and events of a command that is no lane command, within a transaction that does its work too.</summary>

@@ -33,8 +33,8 @@ internal static class ReceiptLedger
             (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9::json, $10)
         on conflict (command_id) do update
-            set project_id = excluded.project_id, outcome = excluded.outcome, reason = excluded.reason, project_version = excluded.project_version,
-                replays = excluded.replays, announcements = excluded.announcements, at = excluded.at
+            set project_id = excluded.project_id, outcome = excluded.outcome, reason = excluded.reason,
+                project_version = excluded.project_version, replays = excluded.replays, announcements = excluded.announcements, at = excluded.at
             where r.request_hash = excluded.request_hash
                 and (r.outcome = 'failed' and excluded.replays > r.replays
                     or $11 and r.outcome in ('failed', 'superseded'))

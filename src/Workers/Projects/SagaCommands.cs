@@ -85,11 +85,7 @@ internal sealed class SagaCommands(TimeProvider clock)
         where T : class => context.Saga is IProjectSaga saga ? saga.ProjectId : Guid.Empty;
 
     private static CommandRequest RequestOf<T>(ConsumeContext<T> context, Guid projectId)
-        where T : class =>
-        CommandRequest.Of(context.Message, Lanes.DeliveryHeaders.Replays(context.ReceiveContext)) with
-        {
-            ProjectId = projectId,
-        };
+        where T : class => CommandRequest.Of(context) with { ProjectId = projectId };
 }
 
 /// <summary>How state machines take commands.</summary>
@@ -103,4 +99,13 @@ internal static class SagaCommandBinder
     )
         where TSaga : class, SagaStateMachineInstance
         where T : class => asked.IfAsync(commands.IsNewAsync, then);
+
+    /// <summary>Answers <c>unchanged</c> with the reason: the command comes too late, or finds nothing to do.</summary>
+    public static EventActivityBinder<TSaga, T> LeaveAsItIs<TSaga, T>(
+        this EventActivityBinder<TSaga, T> asked,
+        SagaCommands commands,
+        Func<TSaga, string> reason
+    )
+        where TSaga : class, SagaStateMachineInstance
+        where T : class => asked.IfNew(commands, x => x.ThenAsync(y => commands.LeaveAsync(y, reason(y.Saga))));
 }

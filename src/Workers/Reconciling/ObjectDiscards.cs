@@ -13,6 +13,7 @@ internal sealed class ObjectDiscards(
     NpgsqlDataSource source,
     IImageStore store,
     KnownKeys known,
+    CommandAnswers answers,
     ReconcilingMetrics metrics,
     TimeProvider clock
 )
@@ -27,16 +28,8 @@ internal sealed class ObjectDiscards(
     /// <exception cref="StorageUnavailableException">Worth a retry.</exception>
     public async Task RunAsync(DiscardObject command, CommandRequest request, CancellationToken cancellation)
     {
-        var at = clock.GetDatabaseNow();
-        await using (var connection = await source.OpenConnectionAsync(cancellation))
-        await using (var transaction = await connection.BeginTransactionAsync(cancellation))
-        {
-            if (await CommandReceipts.RecallAsync(connection, transaction, request, at, cancellation))
-            {
-                await transaction.CommitAsync(cancellation);
-                return;
-            }
-        }
+        if (await answers.RecallAsync(request, cancellation))
+            return;
 
         var (outcome, reason, retract) = await DecideAsync(command, cancellation);
         await EndAsync(command, request, outcome, reason, retract, cancellation);

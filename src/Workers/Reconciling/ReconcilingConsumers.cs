@@ -1,6 +1,5 @@
 using MassTransit;
 using Pipeline.Contracts.Reconciling;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
@@ -10,27 +9,15 @@ namespace Pipeline.Workers.Reconciling;
 /// <summary>Queue <c>reconcile</c>: notes what is asked for; the work is done off the queue.</summary>
 internal sealed class ReconcileConsumer(ReconciliationRequests requests) : IConsumer<Reconcile>
 {
-    public Task Consume(ConsumeContext<Reconcile> context)
-    {
-        var id = CommandIds.Of(context, context.Message.CommandId);
-        var replays = DeliveryHeaders.Replays(context.ReceiveContext);
-        var request = CommandRequest.Of(context.Message, id, replays);
-        return requests.TakeAsync(context.Message, request, context.CancellationToken);
-    }
+    public Task Consume(ConsumeContext<Reconcile> context) =>
+        requests.TakeAsync(context.Message, CommandRequest.Of(context), context.CancellationToken);
 }
 
 /// <summary>Queue <c>discard-object</c>.</summary>
 internal sealed class DiscardObjectConsumer(ObjectDiscards discards) : IConsumer<DiscardObject>
 {
     public Task Consume(ConsumeContext<DiscardObject> context) =>
-        discards.RunAsync(context.Message, RequestOf(context), context.CancellationToken);
-
-    public static CommandRequest RequestOf(ConsumeContext<DiscardObject> context) =>
-        CommandRequest.Of(
-            context.Message,
-            CommandIds.Of(context, context.Message.CommandId),
-            DeliveryHeaders.Replays(context.ReceiveContext)
-        );
+        discards.RunAsync(context.Message, CommandRequest.Of(context), context.CancellationToken);
 }
 
 internal sealed class ReconcileConsumerDefinition : ConsumerDefinition<ReconcileConsumer>

@@ -1,4 +1,5 @@
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Urls;
 
@@ -11,6 +12,7 @@ internal sealed class BulkRefresh(
     UrlSigner signer,
     UrlClaims claims,
     DueUrls due,
+    CommandAnswers answers,
     RefreshReceipts receipts,
     UrlsOptions options,
     TimeProvider clock
@@ -19,8 +21,11 @@ internal sealed class BulkRefresh(
     /// <summary>Pictures of one command. At this limit it stops, and its receipt says so: the sweep goes on with what is due.</summary>
     public const int PictureLimit = 100_000;
 
-    public async Task<RefreshEnd> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
+    /// <returns>Null where another delivery of the same command has ended it.</returns>
+    public async Task<RefreshEnd?> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
     {
+        if (await answers.RecallAsync(request.Delivery, cancellation))
+            return null;
         var tally = new Tally();
         var after = Guid.Empty;
         while (tally.Pictures < PictureLimit)

@@ -1,4 +1,5 @@
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Urls;
 
@@ -6,6 +7,7 @@ namespace Pipeline.Workers.Urls;
 internal sealed class PictureRefresh(
     UrlSigner signer,
     UrlClaims claims,
+    CommandAnswers answers,
     RefreshReceipts receipts,
     UrlsOptions options,
     TimeProvider clock
@@ -14,7 +16,7 @@ internal sealed class PictureRefresh(
     /// <summary>How often a picture is looked at that somebody else is signing.</summary>
     public static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(100);
 
-    /// <returns>Null where another delivery of the same command has ended it meanwhile.</returns>
+    /// <returns>Null where another delivery of the same command has ended it.</returns>
     /// <exception cref="PictureBusyException">Others have kept it claimed for longer than claims live. Worth a retry.</exception>
     public async Task<RefreshEnd?> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
     {
@@ -26,7 +28,7 @@ internal sealed class PictureRefresh(
         {
             // While this delivery waited, another one may have ended the command. What is due by now is due for the
             // next command: signed under this one, it would be rolled back, and the call would be made for nothing.
-            if (await receipts.RecallAsync(request, cancellation))
+            if (await answers.RecallAsync(request.Delivery, cancellation))
                 return null;
             var standing = (await claims.StandingAsync([image], cancellation)).GetValueOrDefault(image);
             if (EndWithoutSigning(request, standing) is { } end)

@@ -9,20 +9,14 @@ using Pipeline.Workers.Projects;
 namespace Pipeline.Workers.Urls;
 
 /// <summary>One delivery of a <see cref="RefreshUrls"/>.</summary>
-/// <param name="Command">Under its id, which may have come as the message's id alone.</param>
+/// <param name="Command">The command.</param>
 /// <param name="Delivery">The same as its receipt names it.</param>
 internal sealed record RefreshRequest(RefreshUrls Command, CommandRequest Delivery)
 {
     public UrlDemand Demand => new(Command.CommandId, Command.Force);
 
-    /// <exception cref="CommandWithoutIdException">Neither the body nor the message has an id.</exception>
-    public static RefreshRequest Of(ConsumeContext<RefreshUrls> context)
-    {
-        var command = context.Message with { CommandId = CommandIds.Of(context, context.Message.CommandId) };
-        var replays = DeliveryHeaders.Replays(context.ReceiveContext);
-        var delivery = CommandRequest.Of(command, command.CommandId, replays);
-        return new RefreshRequest(command, delivery with { ProjectId = command.ProjectId ?? Guid.Empty });
-    }
+    public static RefreshRequest Of(ConsumeContext<RefreshUrls> context) =>
+        new(context.Message, CommandRequest.Of(context));
 }
 
 /// <summary>How a command ended.</summary>
@@ -35,19 +29,6 @@ internal sealed record RefreshEnd(RefreshRequest Request, string Outcome, string
 /// <summary>Receipts of <see cref="RefreshUrls"/>.</summary>
 internal sealed class RefreshReceipts(NpgsqlDataSource source, TimeProvider clock)
 {
-    /// <summary>Looks for the command's receipt and, where there is one, queues its answer again.</summary>
-    /// <returns>False where it is to be carried out.</returns>
-    public async Task<bool> RecallAsync(RefreshRequest request, CancellationToken cancellation)
-    {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var at = clock.GetDatabaseNow();
-        if (!await CommandReceipts.RecallAsync(connection, transaction, request.Delivery, at, cancellation))
-            return false;
-        await transaction.CommitAsync(cancellation);
-        return true;
-    }
-
     /// <summary>Commits the receipt of a command that changed nothing, or whose batches are committed.</summary>
     public async Task<RefreshEnd> RecordAsync(RefreshEnd end, CancellationToken cancellation)
     {

@@ -1,12 +1,12 @@
 using MassTransit;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Urls;
+using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Urls;
 
 /// <summary>Renews the URLs of one picture, of a project, or all that are due.</summary>
 internal sealed partial class RefreshUrlsConsumer(
-    RefreshReceipts receipts,
+    CommandAnswers answers,
     PictureRefresh picture,
     BulkRefresh bulk,
     ILogger<RefreshUrlsConsumer> logger
@@ -16,11 +16,8 @@ internal sealed partial class RefreshUrlsConsumer(
     {
         var cancellation = context.CancellationToken;
         var request = RefreshRequest.Of(context);
-        if (await receipts.RecallAsync(request, cancellation))
-            return;
-
         if (RefreshRules.Refuse(request.Command) is { } rule)
-            await receipts.RecordAsync(new RefreshEnd(request, Outcomes.Rejected, rule), cancellation);
+            await answers.RefuseAsync(request.Delivery, rule, cancellation);
         else
         {
             var end = request.Command.ImageId is null
