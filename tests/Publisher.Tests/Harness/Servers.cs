@@ -1,6 +1,3 @@
-using System.Net.Http.Headers;
-using System.Text;
-
 namespace Pipeline.Publisher.Tests.Harness;
 
 /// <summary>The real servers that ./test starts, found through the environment. A test that lacks one fails: it never skips.</summary>
@@ -15,21 +12,4 @@ internal static class Servers
             : throw new InvalidOperationException(
                 $"{variable} is not set. Run ./test, or: eval \"$(eng/services env test)\""
             );
-
-    /// <summary>The broker's management API, as its administrator.</summary>
-    public static HttpClient Management()
-    {
-        var login = $"{Required("Management__Username")}:{Required("Management__Password")}";
-        return new HttpClient
-        {
-            BaseAddress = new Uri(Required("Management__Url")),
-            DefaultRequestHeaders =
-            {
-                Authorization = new AuthenticationHeaderValue(
-                    "Basic",
-                    Convert.ToBase64String(Encoding.UTF8.GetBytes(login))
-                ),
-            },
-        };
-    }
 }

@@ -1,6 +1,6 @@
-using System.Net.Http.Json;
 using System.Text.Json;
 using Pipeline.Publisher.Tests.Harness;
+using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
 using Shouldly;
 using Xunit;
@@ -191,11 +191,13 @@ public sealed class ConfirmedPublisherTests
     /// <returns>How many connections of that client the broker has closed.</returns>
     private static async Task<int> CloseConnectionsAsync(string clientName)
     {
-        using var management = Servers.Management();
+        using var management = new BrokerManagement();
         for (var i = 0; i < 300; i++)
         {
-            var all = await management.GetFromJsonAsync<JsonElement[]>("/api/connections") ?? [];
-            var mine = all.Where(x =>
+            using var all = JsonDocument.Parse(await management.GetAsync("/api/connections"));
+            var mine = all
+                .RootElement.EnumerateArray()
+                .Where(x =>
                     x.TryGetProperty("client_properties", out var client)
                     && client.TryGetProperty("connection_name", out var name)
                     && name.GetString() == clientName
@@ -203,9 +205,7 @@ public sealed class ConfirmedPublisherTests
                 .Select(x => x.GetProperty("name").GetString() ?? "")
                 .ToList();
             foreach (var name in mine)
-                (
-                    await management.DeleteAsync($"/api/connections/{Uri.EscapeDataString(name)}")
-                ).EnsureSuccessStatusCode();
+                await management.CloseConnectionAsync(name);
             if (mine.Count > 0)
                 return mine.Count;
             await Task.Delay(100); // The broker lists a new connection after a moment.

@@ -35,6 +35,25 @@ internal sealed class BrokerManagement : IDisposable
             response.EnsureSuccessStatusCode();
     }
 
+    /// <summary>
+    /// Closes a connection from the broker's side, and is done when the broker knows none of that name. The broker
+    /// answers 500 for one that is just opening or ending by itself, so the name is asked for again.
+    /// </summary>
+    public async Task CloseConnectionAsync(string name)
+    {
+        for (var i = 1; ; i++)
+        {
+            using var response = await _client.DeleteAsync(
+                new Uri($"/api/connections/{Uri.EscapeDataString(name)}", UriKind.Relative)
+            );
+            if (response.IsSuccessStatusCode || response.StatusCode == HttpStatusCode.NotFound)
+                return;
+            if (response.StatusCode != HttpStatusCode.InternalServerError || i == 100)
+                response.EnsureSuccessStatusCode();
+            await Task.Delay(50);
+        }
+    }
+
     public Task GrantAsync(string vhost, string user, BrokerUser may) =>
         SendAsync(
             HttpMethod.Put,

@@ -135,11 +135,7 @@ public class Stack : IAsyncLifetime
         using var connections = System.Text.Json.JsonDocument.Parse(json);
         var names = connections.RootElement.EnumerateArray().Select(x => x.GetProperty("name").GetString()!).ToArray();
         foreach (var name in names)
-            await _management.SendAsync(
-                HttpMethod.Delete,
-                $"/api/connections/{Uri.EscapeDataString(name)}",
-                ignoreMissing: true
-            );
+            await _management.CloseConnectionAsync(name);
         return names.Length;
     }
 

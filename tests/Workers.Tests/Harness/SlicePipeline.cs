@@ -26,11 +26,14 @@ public abstract class SlicePipeline : IAsyncLifetime
 {
     private const int BodyLimit = 262_144;
 
+    private const string Questions = "questions of a test";
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60); // A bound for a slow machine, never a sleep.
 
     private readonly string _name = Scratch.NewName();
     private string _brokerUri = "";
     private string _database = "";
+    private NpgsqlDataSource _questions = null!;
     private IHost _host = null!;
     private IConnection _broker = null!;
     private IChannel _channel = null!;
@@ -39,6 +42,7 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     internal IServiceProvider Services => _host.Services;
 
+    /// <summary>The workers' own sessions; a test that asks while they are ended uses <see cref="AskAsync"/>.</summary>
     internal NpgsqlDataSource Database => _host.Services.GetRequiredService<NpgsqlDataSource>();
 
     internal IImageStore Store => _host.Services.GetRequiredService<IImageStore>();
@@ -55,6 +59,7 @@ public abstract class SlicePipeline : IAsyncLifetime
 
         await ScratchDatabase.CreateMigratedAsync(_name);
         (_brokerUri, _database) = (broker.Uri.ToString(), DatabaseServer.ConnectionString(_name));
+        _questions = NpgsqlDataSource.Create($"{_database};Application Name={Questions}");
         _host = BuildHost();
         await Store.EnsureBucketAsync(default);
 
@@ -73,6 +78,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             await _broker.DisposeAsync();
         await _host.StopAsync();
         _host.Dispose();
+        await _questions.DisposeAsync();
         await Scratch.RemoveLaterAsync(_name);
     }
 
@@ -151,7 +157,7 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     internal async Task<string?> AskAsync(string sql, params object[] parameters)
     {
-        await using var command = Database.CreateCommand(sql);
+        await using var command = _questions.CreateCommand(sql);
         foreach (var parameter in parameters)
             command.Parameters.AddWithValue(parameter);
         return await command.ExecuteScalarAsync() is { } answer and not DBNull ? answer.ToString() : null;
@@ -166,13 +172,12 @@ public abstract class SlicePipeline : IAsyncLifetime
 
     internal Task GiveDatabaseBackAsync() => DatabaseServer.ExecuteAsync($"alter database {_name} connection limit -1");
 
-    internal async Task EndSessionsAsync()
-    {
-        await DatabaseServer.ExecuteAsync(
-            $"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{_name}'"
+    /// <summary>Ends the workers' sessions. The test's own questions go on: they have no part in what is tested.</summary>
+    internal Task EndSessionsAsync() =>
+        DatabaseServer.ExecuteAsync(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+                + $"where datname = '{_name}' and application_name <> '{Questions}'"
         );
-        Database.Clear(); // Else a test's own next question would meet a dead session.
-    }
 
     /// <summary>Rendered pictures of a generation in the store.</summary>
     internal async Task<int> StoredAsync(Guid generationId) =>
