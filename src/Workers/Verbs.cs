@@ -28,10 +28,12 @@ internal static class Verbs
     private static readonly TimeSpan PatienceLimit = TimeSpan.FromHours(1);
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
 
-    public static Task<int> RunAsync(CancellationToken cancellation) =>
+    /// <param name="cancellation">Tells the worker to stop.</param>
+    /// <param name="embed">Of <see cref="WorkerHost.Build"/>.</param>
+    public static Task<int> RunAsync(CancellationToken cancellation, Action<HostApplicationBuilder>? embed = null) =>
         ReportAsync(async () =>
         {
-            using var host = WorkerHost.Build();
+            using var host = WorkerHost.Build(embed);
             await WithPatienceAsync(
                 host.Services,
                 async token =>

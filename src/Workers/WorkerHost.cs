@@ -26,21 +26,20 @@ internal static class WorkerHost
     /// <summary>How long the services may take to stop.</summary>
     public static readonly TimeSpan ShutdownLimit = TimeSpan.FromSeconds(60);
 
-    public static IHost Build()
+    /// <param name="embed">
+    /// Settings and logging of a host in another program, such as a test; null for a process of its own. It comes
+    /// before anything reads a setting.
+    /// </param>
+    public static IHost Build(Action<HostApplicationBuilder>? embed = null)
     {
         // Settings are read once. Watching their files would walk the whole working folder at each start.
         var unwatched = new ConfigurationManager { ["hostBuilder:reloadConfigOnChange"] = "false" };
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { Configuration = unwatched });
         var configuration = builder.Configuration;
+        AddConsole(builder.Logging);
+        embed?.Invoke(builder);
         var worker = new WorkerIdentity(Guid.NewGuid(), configuration["Worker:Name"] ?? Environment.MachineName);
         var lanes = LanesRoom.ReadOptions(configuration);
-
-        builder.Logging.AddSimpleConsole(console =>
-        {
-            console.SingleLine = true;
-            console.UseUtcTimestamp = true;
-            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-        });
         // Statements are not news; what fails is thrown, and logged by whoever catches it.
         builder.Logging.AddFilter("Npgsql", LogLevel.Warning);
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Warning);
@@ -86,4 +85,12 @@ internal static class WorkerHost
         builder.Services.AddLanes(lanes);
         return builder.Build();
     }
+
+    private static void AddConsole(ILoggingBuilder logging) =>
+        logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.UseUtcTimestamp = true;
+            console.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+        });
 }

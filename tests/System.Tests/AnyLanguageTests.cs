@@ -18,7 +18,7 @@ public sealed class AnyLanguageTests : Stack
     [Fact]
     public async Task Every_command_is_the_same_command_in_every_form_and_unknown_properties_do_no_harm()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var sent = 0;
         foreach (var contract in Commands)
@@ -48,7 +48,7 @@ public sealed class AnyLanguageTests : Stack
     [Fact]
     public async Task Every_event_is_the_same_event_in_every_form()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         // Its deliveries show how the workers read an event. Nothing is sent: the address is in this network.
         var subscribe = new SubscribeWebhook(
@@ -97,7 +97,7 @@ public sealed class AnyLanguageTests : Stack
     [Fact]
     public async Task Id_of_the_message_or_of_the_event_is_the_commands_where_the_body_has_none()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var ids = new List<Guid>();
         foreach (var form in Enum.GetValues<ForeignForm>().Where(x => x > ForeignForm.PlainJsonOfMassTransit))

@@ -18,7 +18,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Picture_of_a_scene_that_comes_later_is_kept_and_placed_when_it_arrives()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         await using var listener = await RawClient.ConnectAsync(Broker);
         var projectId = Guid.NewGuid();
@@ -53,7 +53,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Picture_whose_object_nobody_stored_is_not_shown_until_the_object_is_there()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var projectId = Guid.NewGuid();
         var save = Commands.Save(projectId, scene: 1, slot: 0);
@@ -78,7 +78,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Every_broken_rule_is_a_rejected_receipt_that_names_field_and_rule()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var projectId = Guid.NewGuid();
         var good = Commands.Save(projectId, scene: 1, slot: 0);
@@ -141,7 +141,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Id_wins_over_a_place_that_disagrees_and_the_receipt_says_so()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var projectId = Guid.NewGuid();
         var save = Commands.Save(projectId, scene: 2, slot: 0) with { SceneIndex = 1 };
@@ -160,7 +160,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Command_id_used_again_with_another_content_is_refused_and_both_are_kept()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         await using var listener = await RawClient.ConnectAsync(Broker);
         var rejected = await listener.ListenAsync("command-rejected");
@@ -183,7 +183,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task What_cannot_be_read_goes_to_the_dead_letters_with_a_receipt_and_the_lane_goes_on()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         var projectId = Guid.NewGuid();
         var key = projectId.ToString();
         var good = Commands.Save(projectId, scene: 1, slot: 0);
@@ -249,7 +249,7 @@ public sealed class BadInputTests : Stack
         await BreakAsync(saves[20].ImageId);
         await publisher.PublishAsync(Commands.Storyboard(projectId, 1).ToWire(), CancellationToken.None);
         await publisher.PublishAllAsync(saves.Select(x => x.ToWire()), CancellationToken.None);
-        StartWorker("worker"); // Now, so that they come as one batch.
+        HostWorker("worker"); // Now, so that they come as one batch.
 
         await UntilReceiptsAsync(saves.Length + 1);
         (await ReceiptAsync(saves[20].CommandId)).ShouldContain(
@@ -275,7 +275,7 @@ public sealed class BadInputTests : Stack
     [Fact]
     public async Task Envelope_of_MassTransit_is_a_command_like_any_other()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         var save = Commands.Save(Guid.NewGuid(), scene: 1, slot: 0);
         await using var client = await RawClient.ConnectAsync(Broker);
         var envelope = $$"""

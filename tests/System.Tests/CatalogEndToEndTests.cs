@@ -24,7 +24,7 @@ public sealed class CatalogEndToEndTests : CatalogStack
     [Fact]
     public async Task Objects_are_recorded_and_forgotten_on_the_command_line_and_twice_is_one_row()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await Bucket.PutAsync("14000.jpg", [1, 2, 3]);
         foreach (var key in AwkwardKeys)
             await Bucket.PutAsync(key, [1]);
@@ -46,7 +46,7 @@ public sealed class CatalogEndToEndTests : CatalogStack
     [Fact]
     public async Task Awkward_keys_come_through_the_api_and_sql_callers_keep_their_habit()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var served = await PublisherProcess.ServeAsync(PublisherSettings);
         using var publisher = new HttpClient { BaseAddress = served.Url };
         foreach (var key in AwkwardKeys.Append("14000.jpg"))
@@ -92,7 +92,7 @@ public sealed class CatalogEndToEndTests : CatalogStack
         ];
         foreach (var key in keys)
             await Bucket.PutAsync(key, [1]);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
 
         await RebuildAsync(publisher, during: null);
@@ -105,12 +105,12 @@ public sealed class CatalogEndToEndTests : CatalogStack
     [Fact]
     public async Task Rebuild_is_watched_listed_and_cancelled_on_the_command_line()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await PlantAsync(2);
         foreach (var key in AwkwardKeys)
             await Bucket.PutAsync(key, [1]);
 
-        await using var watched = await VerbProcess.RunAsync(this, "rebuild-catalog", "--watch", "--json");
+        var watched = await VerbRun.RunAsync(this, "rebuild-catalog", "--watch", "--json");
         watched.ExitCode.ShouldBe(0, watched.Error);
         var receipt = watched.Objects()[^1];
         receipt.GetProperty("outcome").GetString().ShouldBe("applied");
@@ -120,7 +120,7 @@ public sealed class CatalogEndToEndTests : CatalogStack
             .ShouldEndWith($"{AwkwardKeys.Length} objects listed, 2 entries removed.");
         (await ListedAsync()).ShouldBe(AwkwardKeys, ignoreOrder: true);
 
-        await using var list = await VerbProcess.RunAsync(this, "rebuilds", "--json");
+        var list = await VerbRun.RunAsync(this, "rebuilds", "--json");
         var rebuild = list.Objects().ShouldHaveSingleItem();
         rebuild.GetProperty("state").GetString().ShouldBe("Completed");
         rebuild.GetProperty("pages").GetInt64().ShouldBe(1);
@@ -132,14 +132,14 @@ public sealed class CatalogEndToEndTests : CatalogStack
     /// <summary>Runs a verb that sends a command, and waits for its receipt.</summary>
     private async Task<string?> RunAsync(string verb, string argument)
     {
-        await using var run = await VerbProcess.RunAsync(this, verb, argument, "--wait", "60", "--json");
+        var run = await VerbRun.RunAsync(this, verb, argument, "--wait", "60", "--json");
         run.Error.ShouldNotContain("Exception");
         return run.Objects()[^1].GetProperty("outcome").GetString();
     }
 
     private async Task<List<string?>> ListedAsync()
     {
-        await using var run = await VerbProcess.RunAsync(this, "catalog", "--json");
+        var run = await VerbRun.RunAsync(this, "catalog", "--json");
         return [.. run.Objects().Select(x => x.GetProperty("key").GetString())];
     }
 

@@ -41,7 +41,7 @@ public sealed class CatalogRefusalTests : CatalogStack
     {
         await PlantAsync(3);
         await Bucket.Client.DeleteBucketAsync(Bucket.Name);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
 
         var receipt = await RebuildAsync(publisher, during: null, outcome: "failed");
@@ -60,7 +60,7 @@ public sealed class CatalogRefusalTests : CatalogStack
     {
         await PutAsync();
         await PlantAsync(3);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var listings = 0;
         _store.Fate = async call =>
@@ -89,7 +89,7 @@ public sealed class CatalogRefusalTests : CatalogStack
     {
         await PutAsync();
         await PlantAsync(3);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var (listings, isDown) = (0, false);
         _store.Fate = call =>

@@ -17,7 +17,7 @@ public abstract class CloudEventsSent(string form) : Stack
     [Fact]
     public async Task Events_are_CloudEvents_and_commands_stay_as_they_are()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var project = Guid.NewGuid();
         var defined = await client.ListenAsync("scenes-defined", project.ToString());

@@ -36,7 +36,7 @@ public sealed class CommandGuaranteeTests : Stack
     public async Task Command_that_the_database_refuses_has_failed_and_once_mended_its_replay_is_decided_anew()
     {
         await this.ExecuteAsync(RefuseSql);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var told = await client.ListenAsync("command-failed");
         var sent = new Dictionary<Guid, string>();

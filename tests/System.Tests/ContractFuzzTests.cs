@@ -15,7 +15,7 @@ public sealed class ContractFuzzTests : Stack
     [Fact]
     public async Task Any_text_in_any_property_ends_in_a_receipt_and_nothing_is_a_dead_letter_without_one()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var sent = new Dictionary<Guid, (string What, bool IsRejected)>();
         foreach (var contract in MessageCatalog.Public.Where(x => x.IsCommand))

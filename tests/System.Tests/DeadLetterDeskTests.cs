@@ -16,7 +16,7 @@ public sealed class DeadLetterDeskTests : Stack
     [Fact]
     public async Task Action_is_recorded_once_however_often_and_in_whatever_order_it_is_told()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         await using var listener = await RawClient.ConnectAsync(Broker);
         var replayed = await listener.ListenAsync("dead-letter-replayed");
@@ -111,7 +111,7 @@ public sealed class DeadLetterDeskTests : Stack
         (await MessagesAsync("import-image")).ShouldBe(2u);
         (await MessagesAsync("import-image_error")).ShouldBe(0u);
         (await this.LaneLettersAsync()).ShouldBe(0);
-        StartWorker("worker");
+        HostWorker("worker");
         await UntilAsync(
             "the lane's was applied",
             async () =>

@@ -17,7 +17,7 @@ public sealed class DeadLetterEditTests : Stack
     public async Task Edited_command_is_another_one_that_names_the_first_and_is_sent_once()
     {
         await this.ExecuteAsync(Causes.BreakSql);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         await using var listener = await RawClient.ConnectAsync(Broker);
         var edited = await listener.ListenAsync("dead-letter-edited");
@@ -65,7 +65,7 @@ public sealed class DeadLetterEditTests : Stack
     [Fact]
     public async Task Command_of_any_form_that_breaks_its_schema_is_shown_and_mended_under_its_own_id()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         var broken = new Dictionary<ForeignForm, ForeignMessage>();
         foreach (var form in Enum.GetValues<ForeignForm>())
@@ -116,7 +116,7 @@ public sealed class DeadLetterEditTests : Stack
         }
 
         (await this.LaneLettersAsync()).ShouldBe(1);
-        StartWorker("another");
+        HostWorker("another");
         await UntilAsync(
             "it is written down",
             async () => await ScalarAsync<long>("select count(*) from status.dead_letter_actions") == 1

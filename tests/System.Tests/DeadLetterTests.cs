@@ -28,7 +28,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
     public async Task Thousands_of_four_causes_are_grouped_replayed_through_kills_and_stopped_where_they_fail_again()
     {
         await this.ExecuteAsync(Causes.BreakSql);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = NewPublisher();
         var quota = Saves(slot: 1);
         var index = Saves(slot: 2);
@@ -129,7 +129,7 @@ public sealed class DeadLetterTests(ITestOutputHelper output) : Stack
     private static WireMessage Broken(Guid project) =>
         new("save-image", WireNames.RoutingKeyOf(project), Guid.NewGuid(), "{ \"commandId\": "u8.ToArray(), true);
 
-    private Task<VerbProcess> ReplayAsync(params string[] args) => this.DeskAsync(["replay", .. args]);
+    private Task<VerbRun> ReplayAsync(params string[] args) => this.DeskAsync(["replay", .. args]);
 
     private async Task<Dictionary<string, (string Id, int Count, int Projects)>> GroupsAsync()
     {

@@ -124,7 +124,7 @@ public sealed class DeletionBoundaryTests : DeletionStack
     /// <summary>Another worker ends it; bucket, rows, catalogue and CDNs agree, and the reconciliation finds nothing.</summary>
     private async Task ShouldEndWellAsync(Guid commandId)
     {
-        StartWorker("successor");
+        HostWorker("successor");
         await UntilCompletedAsync(commandId);
 
         await ShouldBeCleanAsync();
@@ -132,7 +132,7 @@ public sealed class DeletionBoundaryTests : DeletionStack
         Cdn.Told.Distinct(StringComparer.Ordinal).Count().ShouldBe(2);
         Cdn.References.Distinct(StringComparer.Ordinal).Count().ShouldBe(1);
         (await ScalarAsync<long>("select count(*) from status.deletions")).ShouldBe(1);
-        var zero = await VerbProcess.RunAsync(this, "reconcile", "--grace", "00:00:00", "--json");
+        var zero = await VerbRun.RunAsync(this, "reconcile", "--grace", "00:00:00", "--json");
         zero.ExitCode.ShouldBe(0, zero.Error);
         zero.Objects().ShouldHaveSingleItem(); // Its own line; a finding would have another.
     }

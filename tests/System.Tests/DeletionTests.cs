@@ -18,7 +18,7 @@ public sealed class DeletionTests : DeletionStack
     [Fact]
     public async Task Picture_deleted_while_the_store_is_away_is_gone_at_once_and_purged_when_it_is_back()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         await using var listener = await RawClient.ConnectAsync(Broker);
         var events = await listener.ListenAsync("image-deleted");
         var (project, image) = await ShownAsync("kite");
@@ -51,7 +51,7 @@ public sealed class DeletionTests : DeletionStack
     [Fact]
     public async Task Only_the_key_that_was_refused_is_deleted_again()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, image) = await ShownAsync("kite");
         var derived = $"projects/{project}/{image}/derived/thumbnail.webp";
         await Bucket.PutAsync(derived, [1]);
@@ -93,7 +93,7 @@ public sealed class DeletionTests : DeletionStack
     [Fact]
     public async Task Key_that_stays_in_the_way_ends_visibly_and_a_person_goes_on()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         await using var listener = await RawClient.ConnectAsync(Broker);
         var failures = await listener.ListenAsync("image-deletion-failed");
         var (project, image) = await ShownAsync("kite");
@@ -130,7 +130,7 @@ public sealed class DeletionTests : DeletionStack
     [InlineData("list", "ArgumentException: ")] // An answer that nobody has thought of.
     public async Task What_refuses_for_good_ends_visibly_and_a_person_goes_on(string who, string reason)
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, image) = await ShownAsync("kite");
         Cdn.Status = who == "cdn" ? 403 : 200;
         Store.Fate = call => Task.FromResult(call.Kind == who ? S3Fate.Garble : S3Fate.Pass);
@@ -160,7 +160,7 @@ public sealed class DeletionTests : DeletionStack
     public async Task Project_of_more_than_a_thousand_objects_is_purged_in_batches()
     {
         const int Objects = 1_100;
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, _) = await ShownAsync("kite");
         await Parallel.ForAsync(
             0,

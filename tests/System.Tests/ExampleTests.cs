@@ -147,7 +147,7 @@ public sealed class ExamplePipeline : Stack
         // MassTransit declares what it sends to, so its example has exchanges of its own.
         const string Own = "client-masstransit-";
         string[] commands = ["define-scenes", "generate-storyboard"];
-        StartWorker("worker", ("Messaging__ClientExchanges", string.Join(',', commands.Select(x => $"{Own}{x}={x}"))));
+        HostWorker("worker", ("Messaging__ClientExchanges", string.Join(',', commands.Select(x => $"{Own}{x}={x}"))));
         var database = new NpgsqlConnectionStringBuilder(Settings["ConnectionStrings__Postgres"]).Database;
         _publisher = await PublisherProcess.ServeAsync(
             new Dictionary<string, string>(StringComparer.Ordinal)

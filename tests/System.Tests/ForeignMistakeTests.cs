@@ -16,7 +16,7 @@ public sealed class ForeignMistakeTests : Stack
     [Fact]
     public async Task Every_missing_property_is_a_rejected_receipt_that_names_it_and_a_dead_letter_to_be_read()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var told = await client.ListenAsync("command-rejected");
         var wanted = new Dictionary<Guid, string>();
@@ -43,7 +43,7 @@ public sealed class ForeignMistakeTests : Stack
     [Fact]
     public async Task All_mistakes_of_a_body_are_told_at_once_up_to_a_bound()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var save = new ForeignMessage(MessageCatalog.Of<SaveImage>());
         foreach (
@@ -75,7 +75,7 @@ public sealed class ForeignMistakeTests : Stack
         string reason
     )
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var save = new ForeignMessage(MessageCatalog.Of<SaveImage>());
         var headers = new Dictionary<string, object?>(StringComparer.Ordinal)
@@ -126,7 +126,7 @@ public sealed class ForeignMistakeTests : Stack
             (WireJson.ContentType, """{"commandId":"ID","projectId":"\ud800"}""", "must be valid Unicode text."),
             (WireJson.ContentType, """{"commandId":"ID","\ud800":1}""", "must be valid Unicode text."),
         ];
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var wanted = new Dictionary<Guid, string>();
         foreach (var (contentType, body, reason) in cases)

@@ -15,7 +15,7 @@ public sealed class ForgedMessageTests : Stack
     [Fact]
     public async Task Message_that_is_not_for_everybody_is_refused_in_whatever_public_exchange_and_form_it_comes()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         var exchanges = PublicCommands.Names;
         var forged = MessageCatalog
@@ -43,7 +43,7 @@ public sealed class ForgedMessageTests : Stack
     [Fact]
     public async Task Nothing_takes_effect_that_comes_through_an_exchange_of_the_clients_own()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         var exchanges = PublicCommands.Names;
         foreach (var exchange in exchanges)
@@ -69,7 +69,7 @@ public sealed class ForgedMessageTests : Stack
     [Fact]
     public async Task Command_of_another_name_than_its_exchange_is_rejected_with_both_names()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         MessageCatalog.TryFind("delete-project", out var contract).ShouldBeTrue();
         var delete = new ForeignMessage(contract!) { Exchange = "save-image" };
@@ -99,7 +99,7 @@ public sealed class ForgedMessageTests : Stack
     public async Task Worker_writes_to_no_address_that_a_message_names()
     {
         await this.ExecuteAsync(Causes.BreakSql);
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(await CreateUserAsync("client"));
         var before = await NamesAsync("exchanges");
         var address = new UriBuilder(Broker)

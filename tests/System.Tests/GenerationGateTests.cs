@@ -22,8 +22,8 @@ public sealed class GenerationGateTests : GenerationStack
             """;
         Provider.Script("gated", Error(429, null, "Retry-After", "3600"));
         Provider.Script("open", Picture());
-        StartWorker("worker-1", ("Rendering__ConcurrentRenders", "1"));
-        StartWorker("worker-2", ("Rendering__ConcurrentRenders", "1"));
+        HostWorker("worker-1", ("Rendering__ConcurrentRenders", "1"));
+        HostWorker("worker-2", ("Rendering__ConcurrentRenders", "1"));
         var gated = Enumerable.Range(0, Waiting).Select(x => Request("gated", $"{x}")).ToArray();
         var other = Request("open", "other");
 

@@ -88,7 +88,7 @@ public sealed class GenerationPolicyTests(ITestOutputHelper output) : Generation
         Provider.Script("deadline", Error(429, null, "Retry-After", "3600"));
         var requests = Cases.Select(x => Request(x.Model, x.Model)).ToDictionary(x => x.Model, StringComparer.Ordinal);
         var late = Request("deadline", "deadline") with { Deadline = DateTimeOffset.UtcNow.AddHours(1) };
-        StartWorker("worker");
+        HostWorker("worker");
         await AskAsync([.. requests.Values, late]);
 
         // The gate stays closed for an hour; the deadline comes before that.

@@ -20,7 +20,7 @@ public sealed class GenerationStaleTests : GenerationStack
         var called = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Provider.Script(Model, Held(called, released.Task, Picture(width: 1)), Picture(width: 2));
-        StartWorker("worker-1", ("Rendering__LeaseLength", "00:00:30"), ("Rendering__ConcurrentRenders", "1"));
+        HostWorker("worker-1", ("Rendering__LeaseLength", "00:00:30"), ("Rendering__ConcurrentRenders", "1"));
         var alive = Request(Model, Prompt);
         await AskAsync(alive);
         await called.Task.WaitAsync(TimeSpan.FromMinutes(2));
@@ -41,7 +41,7 @@ public sealed class GenerationStaleTests : GenerationStack
                     Prompt
                 )
         );
-        StartWorker("worker-2", ("Generation__StaleAfter", "00:00:01"));
+        HostWorker("worker-2", ("Generation__StaleAfter", "00:00:01"));
         await UntilEndedAsync(lost);
 
         (await this.HistoryOfAsync(lost.Prompt)).ShouldBe("Rendering 1, Saving 1, Completed 1");

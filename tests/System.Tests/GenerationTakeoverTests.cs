@@ -90,7 +90,7 @@ public sealed class GenerationTakeoverTests : GenerationStack
 
         sleeper.Pause();
         _released.SetResult(); // The answer lies in the sleeper's socket.
-        StartWorker("successor");
+        HostWorker("successor");
         await UntilEndedAsync(first);
         sleeper.Resume();
         await sleeper.StopAsync(); // It ends what it has at hand.

@@ -40,8 +40,8 @@ public sealed class GenerationTests(ITestOutputHelper output) : Stack
     public async Task Fifty_identical_requests_from_eight_publishers_are_one_call_and_fifty_pictures()
     {
         const int Requests = 50;
-        StartWorker("worker-1");
-        StartWorker("worker-2");
+        HostWorker("worker-1");
+        HostWorker("worker-2");
         var first = NewRequest();
         var requests = Enumerable
             .Range(0, Requests)

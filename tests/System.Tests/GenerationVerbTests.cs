@@ -21,7 +21,7 @@ public sealed class GenerationVerbTests : GenerationStack
     {
         Provider.Script(Model, Picture());
         Provider.Script(FailingPrompt, Error(500, "server_error"));
-        StartWorker("worker");
+        HostWorker("worker");
         await using (var publisher = NewPublisher())
             await publisher.PublishAsync(Commands.Storyboard(_project, 3).ToWire(), CancellationToken.None);
         await UntilReceiptsAsync(1);
@@ -76,7 +76,7 @@ public sealed class GenerationVerbTests : GenerationStack
         var called = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Provider.Script(Model, Held(called, released.Task, Picture()));
-        StartWorker("worker");
+        HostWorker("worker");
 
         var generate = await RunAsync(
             $"generate --project {_project} --slot 0 --prompt kite --model {Model} --width 64 --height 64 --json"
@@ -100,7 +100,7 @@ public sealed class GenerationVerbTests : GenerationStack
         (await ShownAsync()).ShouldBe(1);
     }
 
-    private Task<VerbProcess> RunAsync(string line) => VerbProcess.RunAsync(this, line.Split(' '));
+    private Task<VerbRun> RunAsync(string line) => VerbRun.RunAsync(this, line.Split(' '));
 
     private async Task ShouldLackAsync(int saved, params string[] scenes)
     {

@@ -41,7 +41,7 @@ public sealed class HostileUploadTests : Stack
     [Fact]
     public async Task Hostile_file_is_refused_with_its_reason_by_every_way_in_and_nothing_is_stored()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var served = await PublisherProcess.ServeAsync(PublisherSettings);
         using var publisher = new HttpClient { BaseAddress = served.Url };
 
@@ -83,7 +83,7 @@ public sealed class HostileUploadTests : Stack
     [Fact]
     public async Task Command_line_refuses_the_same_files_and_stores_nothing()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         var folder = Directory.CreateTempSubdirectory("hostile");
         try
         {
@@ -154,7 +154,7 @@ public sealed class HostileUploadTests : Stack
 
     private async Task ShouldBeRefusedAsync(string file, string reason, params string[] before)
     {
-        await using var run = await VerbProcess.RunAsync(this, ["upload", $"{_project}", .. before, file]);
+        var run = await VerbRun.RunAsync(this, ["upload", $"{_project}", .. before, file]);
         run.ExitCode.ShouldBe(1, run.Error);
         run.Error.ShouldContain(reason);
         run.Out.Trim().ShouldBeEmpty();

@@ -30,7 +30,7 @@ public sealed class LaneDeadLetterTests : Stack
     [InlineData("{ \"commandId\": 7 }")]
     public async Task A_lanes_dead_letter_has_the_headers_that_MassTransit_gives_to_others(string body)
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var client = await RawClient.ConnectAsync(Broker);
         var key = Guid.NewGuid().ToString();
         var headers = new Dictionary<string, object?>(StringComparer.Ordinal) { ["x-own"] = "kept", ["x-number"] = 7L };
@@ -54,7 +54,7 @@ public sealed class LaneDeadLetterTests : Stack
     [Fact]
     public async Task A_message_with_a_time_limit_and_a_user_becomes_a_dead_letter_that_stays()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var connection = await new ConnectionFactory { Uri = Broker }.CreateConnectionAsync();
         await using var channel = await connection.CreateChannelAsync();
         var properties = new BasicProperties

@@ -26,7 +26,7 @@ public sealed class PictureVerbTests : DeletionStack
     [Fact]
     public async Task Urls_are_shown_refreshed_and_changed_by_a_replacement_and_a_refused_purge_is_gone_on_with()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, image) = await ShownAsync("first");
         await UntilAsync("its URLs", async () => await UrlsAsync(image) == 2);
 
@@ -74,7 +74,7 @@ public sealed class PictureVerbTests : DeletionStack
     [Fact]
     public async Task Picture_and_project_are_deleted_and_restored_under_the_ids_that_the_sender_chose()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, image) = await ShownAsync("first");
         var command = Guid.NewGuid();
 
@@ -103,7 +103,7 @@ public sealed class PictureVerbTests : DeletionStack
     [Fact]
     public async Task What_cannot_be_says_why_and_a_broker_that_is_away_changes_nothing()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (_, image) = await ShownAsync("first");
         var nobody = $"{Guid.NewGuid()}";
 
@@ -124,13 +124,13 @@ public sealed class PictureVerbTests : DeletionStack
         };
         await File.WriteAllBytesAsync(_file, TinyFiles.Png(5, 4));
         var runs = await Task.WhenAll(
-            VerbProcess.RunAsync(away, "delete", $"{image}"),
-            VerbProcess.RunAsync(away, "replace", $"{image}", _file),
-            VerbProcess.RunAsync(away, "refresh-urls", $"{image}")
+            VerbRun.RunAsync(away, "delete", $"{image}"),
+            VerbRun.RunAsync(away, "replace", $"{image}", _file),
+            VerbRun.RunAsync(away, "refresh-urls", $"{image}")
         );
         foreach (var run in runs)
             run.ShouldFailWith(1, "RabbitMQ does not answer");
-        (await VerbProcess.RunAsync(away, "urls", $"{image}")).ExitCode.ShouldBe(0); // It only reads.
+        (await VerbRun.RunAsync(away, "urls", $"{image}")).ExitCode.ShouldBe(0); // It only reads.
         (await StateAsync(image)).ShouldBe("shown");
         (await ScalarAsync<long>("select count(*) from status.receipts")).ShouldBe(1); // The save's.
     }
@@ -140,7 +140,7 @@ public sealed class PictureVerbTests : DeletionStack
 
     private Task<long> ProjectsAsync() => ScalarAsync<long>("select count(*) from status.projects");
 
-    private Task<VerbProcess> RunAsync(params string[] args) => VerbProcess.RunAsync(this, args);
+    private Task<VerbRun> RunAsync(params string[] args) => VerbRun.RunAsync(this, args);
 
     /// <summary>Runs a verb that must succeed.</summary>
     private async Task<List<JsonElement>> DoneAsync(params string[] args)
@@ -160,7 +160,7 @@ public sealed class PictureVerbTests : DeletionStack
 internal static class FailedVerb
 {
     /// <summary>It ends with this status, prints nothing, and says why in a few lines, without a stack trace.</summary>
-    public static void ShouldFailWith(this VerbProcess run, int status, string reason)
+    public static void ShouldFailWith(this VerbRun run, int status, string reason)
     {
         run.ExitCode.ShouldBe(status, run.Error);
         run.Out.Trim().ShouldBeEmpty();

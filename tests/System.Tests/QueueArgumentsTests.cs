@@ -37,7 +37,7 @@ public sealed class QueueArgumentsTests : Stack
     [Fact]
     public async Task Every_queue_has_the_arguments_of_its_kind()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await UntilAsync(
             "the worker holds the lanes",
             async () => await ScalarAsync<long>("select count(*) from status.lanes where held") == Lanes

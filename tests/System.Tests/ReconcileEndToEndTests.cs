@@ -37,7 +37,7 @@ public sealed class ReconcileEndToEndTests : CatalogStack
     [Fact]
     public async Task Command_line_waits_for_a_store_that_is_away_finds_both_ways_and_repairs_to_zero()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         var orphan = $"projects/{Guid.NewGuid()}/{Guid.NewGuid()}/{Hash}.gif";
         await Bucket.PutAsync(orphan, TinyFiles.Gif());
         await Bucket.PutAsync("14000.jpg", TinyFiles.Jpeg());
@@ -45,7 +45,7 @@ public sealed class ReconcileEndToEndTests : CatalogStack
         await UntilOldAsync();
 
         _store.Fate = _ => Task.FromResult(S3Fate.Break);
-        await using var dry = VerbProcess.Start(this, "reconcile", "--grace", "00:00:01", "--json");
+        var running = VerbRun.RunAsync(this, "reconcile", "--grace", "00:00:01", "--json");
         await UntilAsync(
             "it says that it waits, and for what",
             async () =>
@@ -54,7 +54,7 @@ public sealed class ReconcileEndToEndTests : CatalogStack
                 ) == 1
         );
         _store.Fate = _ => Task.FromResult(S3Fate.Pass);
-        await dry.EndAsync();
+        var dry = await running;
 
         dry.ExitCode.ShouldBe(1, dry.Error);
         Found(dry)
@@ -71,16 +71,9 @@ public sealed class ReconcileEndToEndTests : CatalogStack
         (await ScalarAsync<long>("select count(*) from status.catalog")).ShouldBe(2);
 
         // Looks first, and repairs exactly what it has found.
-        await using var repair = await VerbProcess.RunAsync(
-            this,
-            "reconcile",
-            "--grace",
-            "00:00:01",
-            "--repair",
-            "--json"
-        );
+        var repair = await VerbRun.RunAsync(this, "reconcile", "--grace", "00:00:01", "--repair", "--json");
         repair.ExitCode.ShouldBe(0, repair.Error);
-        await using var after = await VerbProcess.RunAsync(this, "reconcile", "--grace", "00:00:00", "--json");
+        var after = await VerbRun.RunAsync(this, "reconcile", "--grace", "00:00:00", "--json");
         after.ExitCode.ShouldBe(0, after.Error);
         Found(after).ShouldBeEmpty();
         (await Bucket.KeysAsync()).ShouldBe(["14000.jpg"]);
@@ -90,7 +83,7 @@ public sealed class ReconcileEndToEndTests : CatalogStack
     [Fact]
     public async Task Api_tells_of_a_reconciliation_its_findings_and_the_outcomes_of_its_repair()
     {
-        StartWorker("worker");
+        HostWorker("worker");
         await using var served = await PublisherProcess.ServeAsync(PublisherSettings);
         using var publisher = new HttpClient { BaseAddress = served.Url };
         await Bucket.PutAsync("14000.jpg", TinyFiles.Jpeg());
@@ -114,15 +107,15 @@ public sealed class ReconcileEndToEndTests : CatalogStack
     public async Task Store_that_refuses_ends_the_reconciliation_with_its_name_and_the_next_one_may_begin()
     {
         await Bucket.Client.DeleteBucketAsync(Bucket.Name);
-        StartWorker("worker");
+        HostWorker("worker");
 
-        await using var refused = await VerbProcess.RunAsync(this, "reconcile");
+        var refused = await VerbRun.RunAsync(this, "reconcile");
         refused.ExitCode.ShouldBe(1);
         refused.Error.ShouldContain("NoSuchBucket");
         (await ScalarAsync<string>("select state from status.reconciliations")).ShouldBe("Failed");
 
         await Bucket.Client.PutBucketAsync(Bucket.Name);
-        await using var after = await VerbProcess.RunAsync(this, "reconcile");
+        var after = await VerbRun.RunAsync(this, "reconcile");
         after.ExitCode.ShouldBe(0, after.Error);
     }
 
@@ -132,18 +125,18 @@ public sealed class ReconcileEndToEndTests : CatalogStack
         var worker = StartWorker("worker");
         _store.Fate = call => Task.FromResult(call.Kind == "list" ? S3Fate.Refuse : S3Fate.Pass);
 
-        await using var refused = await VerbProcess.RunAsync(this, "reconcile");
+        var refused = await VerbRun.RunAsync(this, "reconcile");
         refused.ExitCode.ShouldBe(1);
         refused.Error.ShouldContain("The reconciliation was failed: ");
         worker.Log.ShouldContain("cannot go on");
 
         _store.Fate = _ => Task.FromResult(S3Fate.Pass);
-        await using var after = await VerbProcess.RunAsync(this, "reconcile");
+        var after = await VerbRun.RunAsync(this, "reconcile");
         after.ExitCode.ShouldBe(0, after.Error);
         worker.HasExited.ShouldBeFalse();
     }
 
-    private static List<string> Found(VerbProcess run) =>
+    private static List<string> Found(VerbRun run) =>
         [
             .. run.Objects()
                 .Where(x => x.TryGetProperty("kind", out _))

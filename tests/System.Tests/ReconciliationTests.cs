@@ -19,7 +19,7 @@ public sealed class ReconciliationTests : Stack
     public async Task What_disagrees_is_found_the_dry_run_changes_nothing_and_the_repair_ends_at_zero()
     {
         await using var bucket = _bucket;
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = await ServedPublisher.StartAsync(this);
         var keys = await UploadAsync(publisher, 4);
         var orphan = NewKey();
@@ -99,7 +99,7 @@ public sealed class ReconciliationTests : Stack
         await worker.KillAsync();
         (await ScalarAsync<long>(Begun, id)).ShouldBe(1);
         using var refused = await publisher.Client.PostAsJsonAsync("/reconciliations", new { });
-        StartWorker("worker-2");
+        HostWorker("worker-2");
 
         await UntilAsync(
             "its end",

@@ -33,8 +33,8 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
         var seed = Environment.TickCount;
         output.WriteLine($"seed {seed}");
         var random = new Random(seed);
-        StartWorker("worker-1");
-        StartWorker("worker-2");
+        HostWorker("worker-1");
+        HostWorker("worker-2");
         using var stop = new CancellationTokenSource();
         var reader = ReadAsync(stop.Token);
 
@@ -100,8 +100,8 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
     [Fact]
     public async Task Bytes_that_come_back_again_and_again_are_always_there()
     {
-        StartWorker("worker-1");
-        StartWorker("worker-2");
+        HostWorker("worker-1");
+        HostWorker("worker-2");
         var (project, image) = await ShownAsync("first");
         byte[][] pictures = [TinyFiles.Png(3, 2), TinyFiles.Png(4, 2)];
 
@@ -130,7 +130,7 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
     [Fact]
     public async Task Replacement_is_shown_when_its_object_comes_also_after_a_deletion_that_was_taken_back()
     {
-        StartWorker("worker-1");
+        HostWorker("worker-1");
         var (project, image) = await ShownAsync("first");
         var replace = Replace(project, image, "second");
         await SendAsync(

@@ -36,7 +36,7 @@ public sealed class StoreNotificationTests : Stack
             TopicConfigurations = [new TopicConfiguration { Id = "catalogue", Topic = topic }],
         };
         await _bucket.Client.PutBucketNotificationAsync(notify);
-        StartWorker("worker");
+        HostWorker("worker");
 
         foreach (var key in Keys)
             await _bucket.PutAsync(key, [1, 2, 3]);

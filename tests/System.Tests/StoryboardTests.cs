@@ -25,8 +25,8 @@ public sealed class StoryboardTests(Stack stack, ITestOutputHelper output) : ICl
     [Fact]
     public async Task Twenty_scenes_saved_in_parallel_have_their_three_urls_in_slot_order_every_time()
     {
-        stack.StartWorker("worker-1");
-        stack.StartWorker("worker-2");
+        stack.HostWorker("worker-1");
+        stack.HostWorker("worker-2");
         for (var repetition = 1; repetition <= Repetitions; repetition++)
         {
             var projectId = Guid.NewGuid();

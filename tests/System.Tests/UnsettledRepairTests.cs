@@ -32,7 +32,7 @@ public sealed class UnsettledRepairTests : CatalogStack
             """,
             Bucket.Name
         );
-        StartWorker("worker");
+        HostWorker("worker");
 
         await UntilAsync(
             "it ends",
@@ -44,7 +44,7 @@ public sealed class UnsettledRepairTests : CatalogStack
                     """
                 )
         );
-        await using var after = await VerbProcess.RunAsync(this, "reconcile");
+        var after = await VerbRun.RunAsync(this, "reconcile");
         after.ExitCode.ShouldBe(0, after.Error);
     }
 }

@@ -20,7 +20,7 @@ public sealed class UploadTests : Stack
     public async Task Uploads_of_either_way_are_in_catalogue_and_document_without_a_rebuild()
     {
         await using var bucket = _bucket;
-        StartWorker("worker");
+        HostWorker("worker");
         await using var publisher = await ServedPublisher.StartAsync(this);
         var project = Guid.NewGuid();
 

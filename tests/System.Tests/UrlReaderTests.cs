@@ -132,8 +132,8 @@ public sealed class UrlReaderTests : Stack
 
     private async Task<Guid> ShownAsync()
     {
-        StartWorker("worker-1");
-        StartWorker("worker-2");
+        HostWorker("worker-1");
+        HostWorker("worker-2");
         _publishers = await Task.WhenAll(
             Enumerable.Range(0, 2).Select(_ => PublisherProcess.ServeAsync(PublisherSettings))
         );

@@ -72,7 +72,7 @@ public sealed class WebhookTests(ITestOutputHelper output) : Stack
 
         await first.KillAsync();
         answers.SetResult();
-        StartWorker("second");
+        HostWorker("second");
 
         await UntilAllDeliveredAsync(Pictures + 1);
         receiver.Forged.ShouldBeEmpty();

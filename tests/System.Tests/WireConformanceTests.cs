@@ -53,7 +53,7 @@ public sealed class WireConformanceTests : Stack
         var queue = await listener.ListenAsync("scenes-defined");
         foreach (var message in MessageCatalog.All)
             await listener.BindAsync(queue, message.Name);
-        StartWorker("worker");
+        HostWorker("worker");
         await PublishAsync();
         await UntilAsync("the storyboard's end", () => HasAsync("command = 'generate-storyboard'", 1));
         await UntilAsync("every request's end", () => HasAsync("command = 'generate-image'", 4));

@@ -12,6 +12,11 @@ namespace Pipeline.Workers.Persistence;
 /// </remarks>
 internal abstract partial class Sweeper(TimeSpan every, TimeProvider clock, ILogger logger) : BackgroundService
 {
+    private static readonly SemaphoreSlim FirstTurns = new(1);
+
+    // A first turn that finds much to do does not hold up the others.
+    private static readonly TimeSpan FirstTurnWait = TimeSpan.FromSeconds(1);
+
     protected TimeProvider Clock { get; } = clock;
 
     /// <summary>One turn. Claims end by themselves, so it may stop at any point.</summary>
@@ -19,17 +24,34 @@ internal abstract partial class Sweeper(TimeSpan every, TimeProvider clock, ILog
 
     protected sealed override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(every, Clock);
         try
         {
-            do
-            {
+            await SweepFirstAsync(stoppingToken);
+            using var timer = new PeriodicTimer(every, Clock); // From here on, so that they do not fall together later.
+            while (await timer.WaitForNextTickAsync(stoppingToken))
                 await TrySweepAsync(stoppingToken);
-            } while (await timer.WaitForNextTickAsync(stoppingToken));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // The process stops; another one sweeps.
+        }
+    }
+
+    /// <summary>
+    /// The sweepers of a process take their first turns one after the other, in one session. All at once, each would open
+    /// a session of its own, which costs PostgreSQL as much as a hundred turns and comes when a worker is wanted most.
+    /// </summary>
+    private async Task SweepFirstAsync(CancellationToken stopping)
+    {
+        var isMine = await FirstTurns.WaitAsync(FirstTurnWait, stopping);
+        try
+        {
+            await TrySweepAsync(stopping);
+        }
+        finally
+        {
+            if (isMine)
+                FirstTurns.Release();
         }
     }
 

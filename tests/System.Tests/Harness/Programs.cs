@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Extensions.Configuration;
 
 namespace Pipeline.SystemTests.Harness;
 
@@ -32,6 +33,17 @@ internal static class Programs
             start.Environment[variable] = value;
         return start;
     }
+
+    /// <summary>The same settings for a program that runs within the test process.</summary>
+    public static IEnumerable<KeyValuePair<string, string?>> AsConfiguration(
+        IEnumerable<KeyValuePair<string, string>> settings
+    ) =>
+        settings.Select(x =>
+            KeyValuePair.Create(
+                x.Key.Replace("__", ConfigurationPath.KeyDelimiter, StringComparison.Ordinal),
+                (string?)x.Value
+            )
+        );
 
     private static string Published(string project)
     {

@@ -11,6 +11,7 @@ namespace Pipeline.SystemTests.Harness;
 public class Stack : IAsyncLifetime
 {
     private readonly List<WorkerProcess> _workers = [];
+    private readonly List<HostedWorker> _hosted = [];
     private readonly List<string> _users = [];
     private readonly BrokerManagement _management = new();
     private PreparedPipeline? _own;
@@ -76,6 +77,7 @@ public class Stack : IAsyncLifetime
     {
         foreach (var worker in _workers)
             await worker.DisposeAsync();
+        await Task.WhenAll(_hosted.Select(x => x.DisposeAsync().AsTask()));
         if (_own is null)
             return; // It was never made, and the test has said why.
         await Database.DisposeAsync();
@@ -83,17 +85,20 @@ public class Stack : IAsyncLifetime
         await PreparedPipelines.RemoveLaterAsync(_own, IsCopied, _users);
     }
 
+    /// <summary>Starts a worker as a process of its own, which a test may kill and pause, and whose end it may see.</summary>
     /// <param name="name">What the status views call it.</param>
     /// <param name="others">Settings of this worker alone.</param>
     public WorkerProcess StartWorker(string name, params (string Name, string Value)[] others)
     {
-        var settings = new Dictionary<string, string>(Settings, StringComparer.Ordinal);
-        foreach (var (setting, value) in others)
-            settings[setting] = value;
-        var worker = WorkerProcess.Start(name, settings);
+        var worker = WorkerProcess.Start(name, With(others));
         _workers.Add(worker);
         return worker;
     }
+
+    /// <summary>Starts a worker to which the test does nothing, within the test process.</summary>
+    /// <inheritdoc cref="StartWorker"/>
+    public void HostWorker(string name, params (string Name, string Value)[] others) =>
+        _hosted.Add(HostedWorker.Start(name, With(others)));
 
     public ConfirmedPublisher NewPublisher() => new(Broker, "system tests");
 
@@ -169,9 +174,7 @@ public class Stack : IAsyncLifetime
             if (DateTimeOffset.UtcNow > deadline)
             {
                 var report = await StackReport.WriteAsync(_management, VirtualHost, Database);
-                throw new TimeoutException(
-                    $"Not seen in time: {fact}\n{report}\n{string.Join('\n', _workers.Select(x => x.Tail))}"
-                );
+                throw new TimeoutException($"Not seen in time: {fact}\n{report}\n{string.Join('\n', Tails())}");
             }
 
             await Task.Delay(50);
@@ -206,6 +209,16 @@ public class Stack : IAsyncLifetime
         await using var channel = await connection.CreateChannelAsync();
         return (await channel.QueueDeclarePassiveAsync(queue)).MessageCount;
     }
+
+    private Dictionary<string, string> With((string Name, string Value)[] others)
+    {
+        var settings = new Dictionary<string, string>(Settings, StringComparer.Ordinal);
+        foreach (var (setting, value) in others)
+            settings[setting] = value;
+        return settings;
+    }
+
+    private IEnumerable<string> Tails() => _workers.Select(x => x.Tail).Concat(_hosted.Select(x => x.Tail));
 }
 
 /// <summary>A pipeline that is made as an operator makes one.</summary>

@@ -6,8 +6,8 @@ namespace Pipeline.SystemTests.Harness;
 internal static class StackDesk
 {
     /// <summary>A verb of <c>publisher dead-letters</c>, with its JSON.</summary>
-    public static Task<VerbProcess> DeskAsync(this Stack stack, params string[] args) =>
-        VerbProcess.RunAsync(stack, ["dead-letters", .. args, "--json"]);
+    public static Task<VerbRun> DeskAsync(this Stack stack, params string[] args) =>
+        VerbRun.RunAsync(stack, ["dead-letters", .. args, "--json"]);
 
     /// <summary>Letters in the error queues of all lanes.</summary>
     public static async Task<long> LaneLettersAsync(this Stack stack)

@@ -52,25 +52,6 @@ public sealed class VerbProcess : IAsyncDisposable
         return new VerbProcess(Process.Start(start)!);
     }
 
-    /// <summary>Runs to the end.</summary>
-    public static Task<VerbProcess> RunAsync(Stack stack, params string[] args) =>
-        RunAsync(stack.PublisherSettings, args);
-
-    /// <inheritdoc cref="RunAsync(Stack, string[])"/>
-    public static async Task<VerbProcess> RunAsync(IReadOnlyDictionary<string, string> settings, params string[] args)
-    {
-        var run = Start(settings, args);
-        await run.EndAsync();
-        return run;
-    }
-
-    /// <summary>What a verb printed with <c>--json</c>, an object a line.</summary>
-    public List<JsonElement> Objects() =>
-        [
-            .. Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)
-                .Select(x => JsonSerializer.Deserialize<JsonElement>(x)),
-        ];
-
     public Task EndAsync() => _process.WaitForExitAsync();
 
     /// <summary>kill -9: nothing in the process learns of it.</summary>

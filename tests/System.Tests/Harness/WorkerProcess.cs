@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
@@ -13,24 +12,22 @@ public sealed partial class WorkerProcess : IAsyncDisposable
     private const int Sigstop = 19;
 
     private readonly Process _process;
-    private readonly ConcurrentQueue<string> _log = new();
-
-    private readonly string _name;
+    private readonly LogTail _log;
 
     private WorkerProcess(Process process, string name)
     {
-        _name = name;
+        _log = new LogTail(name);
         _process = process;
-        process.OutputDataReceived += (_, line) => Keep(line.Data);
-        process.ErrorDataReceived += (_, line) => Keep(line.Data);
+        process.OutputDataReceived += (_, line) => _log.Add(line.Data);
+        process.ErrorDataReceived += (_, line) => _log.Add(line.Data);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
     }
 
-    public string Log => string.Join('\n', _log);
+    public string Log => _log.All;
 
     /// <summary>The last lines, for the message of a test that fails.</summary>
-    public string Tail => $"--- {_name}\n{string.Join('\n', _log.Where(x => !IsNoise(x)).TakeLast(60))}";
+    public string Tail => _log.End;
 
     /// <summary>The most memory that the process has had resident, in bytes (proc(5), VmHWM).</summary>
     public long PeakBytes =>
@@ -90,19 +87,6 @@ public sealed partial class WorkerProcess : IAsyncDisposable
         start.RedirectStandardError = true;
         start.Environment["Worker__Name"] = name;
         return Process.Start(start)!;
-    }
-
-    /// <summary>MassTransit's line for each delivery that a lost channel leaves unanswered.</summary>
-    private static bool IsNoise(string line) =>
-        line.Contains("T-FAULT", StringComparison.Ordinal) || line.Contains("R-CANCEL", StringComparison.Ordinal);
-
-    private void Keep(string? line)
-    {
-        if (line is null)
-            return;
-        _log.Enqueue(line);
-        if (_log.Count > 2000)
-            _log.TryDequeue(out _);
     }
 
     private void Signal(int signal)
