@@ -27,7 +27,8 @@ internal abstract partial class Sweeper(TimeSpan every, TimeProvider clock, ILog
         try
         {
             await SweepFirstAsync(stoppingToken);
-            using var timer = new PeriodicTimer(every, Clock); // From here on, so that they do not fall together later.
+            // From here on, so that the turns of several sweepers do not fall together later.
+            using var timer = new PeriodicTimer(every, Clock);
             while (await timer.WaitForNextTickAsync(stoppingToken))
                 await TrySweepAsync(stoppingToken);
         }
