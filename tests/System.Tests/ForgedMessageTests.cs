@@ -1,5 +1,7 @@
 using System.Text;
+using Pipeline.Contracts.Generation;
 using Pipeline.SystemTests.Harness;
+using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Shouldly;
 using Xunit;
@@ -126,4 +128,34 @@ public sealed class ForgedMessageTests : Stack
         await UntilAsync("they have failed", async () => await this.DeadLetterCountAsync() == names.Length);
         (await NamesAsync("exchanges")).Except(before, StringComparer.Ordinal).ShouldBeEmpty();
     }
+
+    /// <summary>
+    /// The id was once the key of the lock that the outbox's leader holds for as long as it leads. Eight such messages
+    /// waited for ever, and with them all generation.
+    /// </summary>
+    [Fact]
+    public async Task No_id_of_a_message_is_the_key_of_a_lock_that_the_workers_hold()
+    {
+        const int Enough = 8; // Consumers of the queue.
+        var generation = Guid.Parse("00000000-0000-4000-786f-6274756f0000");
+        HostWorker("worker");
+        await UntilAsync("the outbox has its leader", async () => await LocksAsync() > 0);
+        await using var publisher = NewPublisher();
+        for (var i = 0; i < Enough; i++)
+        {
+            await publisher.PublishAsync(WireMessage.Command(new CancelGeneration(Guid.NewGuid(), generation)), default);
+            await publisher.PublishAsync(WireMessage.Command(new RetryGeneration(Guid.NewGuid(), generation)), default);
+        }
+
+        await publisher.PublishAsync(Commands.Generate("offline-painter", "A kite.").ToWire(), default);
+        await UntilReceiptsAsync((2 * Enough) + 1);
+    }
+
+    private Task<long> LocksAsync() =>
+        ScalarAsync<long>(
+            """
+            select count(*) from pg_locks where locktype = 'advisory'
+                and database = (select oid from pg_database where datname = current_database())
+            """
+        );
 }

@@ -11,9 +11,6 @@ namespace Pipeline.Workers.Cataloguing;
 /// <summary>Who asked for a rebuild, and the slot that keeps a bucket from having two at once.</summary>
 internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider clock)
 {
-    // Two requests, and a request and the end of a rebuild, wait for each other. "catalog" as a number, for the seed.
-    private const string LockSql = "select pg_advisory_xact_lock(hashtextextended($1, 27991986870641003))";
-
     private const string KnownSql = "select 1 from pipeline.catalog_rebuild_requests where command_id = $1";
 
     private const string ClaimSql = """
@@ -43,7 +40,7 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await AskAsync(connection, transaction, LockSql, cancellation, bucket);
+        await LockAsync(connection, bucket, cancellation);
         var commandId = request.CommandId;
         if (
             !await CommandReceipts.RecallAsync(connection, transaction, request, clock.GetDatabaseNow(), cancellation)
@@ -86,7 +83,7 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     {
         var (connection, transaction, at) = (db.Connection(), db.Transaction(), clock.GetDatabaseNow());
         var told = Tell(saga, outcome, reason, at);
-        await AskAsync(connection, transaction, LockSql, cancellation, saga.Bucket);
+        await LockAsync(connection, saga.Bucket, cancellation);
         await AskAsync(connection, transaction, FreeSql, cancellation, saga.CorrelationId);
         foreach (var (request, joined) in await AskedAsync(connection, transaction, saga, cancellation))
         {
@@ -138,6 +135,10 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
 
         return asked;
     }
+
+    // Two requests, and a request and the end of a rebuild, wait for each other.
+    private static Task LockAsync(NpgsqlConnection connection, string bucket, CancellationToken cancellation) =>
+        AdvisoryLock.Of(LockUse.CatalogRebuild, bucket).TakeAsync(connection, cancellation);
 
     private static async Task<object?> AskAsync(
         NpgsqlConnection connection,

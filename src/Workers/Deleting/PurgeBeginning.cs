@@ -113,7 +113,7 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
     )
     {
         var (imageId, key) = (saga.ImageId!.Value, saga.ObjectKey!);
-        await ObjectCatalog.LockAsync(db.Connection(), db.Transaction(), imageId, cancellation);
+        await ObjectCatalog.LockAsync(db.Connection(), imageId, cancellation);
         if (await AskAsync(db, NamedSql, cancellation, imageId, key) is true)
             return new PurgeBeginning(Kinds.TakenBack, HeldUntil: null);
         if (await AskAsync(db, HeldSql, cancellation, key, now) is true)

@@ -7,9 +7,6 @@ namespace Pipeline.Workers.Lanes;
 /// <remarks>All times are the database's, so that the clocks of the workers need not agree.</remarks>
 internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, WorkerIdentity worker) : ILaneLeases
 {
-    // Any number that no other advisory lock of this database uses.
-    private const long BalancingLock = 0x6C616E6573;
-
     private const string BeatSql = """
         insert into pipeline.workers (id, name, started_at, lease_until, takes_lanes)
         values ($1, $2, now(), now() + $3, $4)
@@ -136,7 +133,7 @@ internal sealed class LaneLeases(NpgsqlDataSource source, LaneOptions options, W
     }
 
     private static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
-        ExecuteAsync(connection, "select pg_advisory_xact_lock($1)", cancellation, BalancingLock);
+        AdvisoryLock.Of(LockUse.LaneBalance).TakeAsync(connection, cancellation);
 
     private Task BeatAsync(NpgsqlConnection connection, bool takesLanes, CancellationToken cancellation) =>
         ExecuteAsync(connection, BeatSql, cancellation, worker.Id, worker.Name, options.LeaseLength, takesLanes);

@@ -1,5 +1,6 @@
 using Npgsql;
 using Pipeline.Wire;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Messaging;
 
@@ -22,8 +23,6 @@ internal sealed partial class OutboxRelay(
 ) : BackgroundService
 {
     private const int BatchLimit = 500;
-
-    private const long LeaderLock = 0x6F7574626F78;
 
     private static readonly TimeSpan IdlePause = TimeSpan.FromMilliseconds(50);
 
@@ -78,9 +77,7 @@ internal sealed partial class OutboxRelay(
     /// <summary>Relays for as long as this connection is the leader's; returns at once where another one leads.</summary>
     private async Task LeadAsync(NpgsqlConnection connection, ConfirmedPublisher publisher, CancellationToken stopping)
     {
-        await using var claim = new NpgsqlCommand("select pg_try_advisory_lock($1)", connection);
-        claim.Parameters.AddWithValue(LeaderLock);
-        if (!(bool)(await claim.ExecuteScalarAsync(stopping))!)
+        if (!await AdvisoryLock.Of(LockUse.OutboxLeader).TryTakeForSessionAsync(connection, stopping))
             return;
 
         try

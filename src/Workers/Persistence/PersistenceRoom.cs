@@ -8,9 +8,6 @@ namespace Pipeline.Workers.Persistence;
 /// <summary>The connection to PostgreSQL, for EF Core and for SQL alike.</summary>
 internal static class PersistenceRoom
 {
-    // Any number that no other advisory lock of this database uses.
-    private const long MigrationLock = 0x6D696772617465;
-
     private const string ConnectionName = "Postgres";
 
     // Statements repeat in every batch; a prepared one saves its parsing. More than are in use at once.
@@ -65,9 +62,9 @@ internal static class PersistenceRoom
         await db.Database.OpenConnectionAsync(cancellation);
         try
         {
-            await db.Database.ExecuteSqlAsync($"select pg_advisory_lock({MigrationLock})", cancellation);
-            await db.Database.MigrateAsync(cancellation);
-            await db.Database.ExecuteSqlAsync($"select pg_advisory_unlock({MigrationLock})", cancellation);
+            await AdvisoryLock
+                .Of(LockUse.Migration)
+                .HoldAsync(db.Database, () => db.Database.MigrateAsync(cancellation), cancellation);
         }
         finally
         {

@@ -90,7 +90,7 @@ internal sealed class ObjectDiscards(
             await project.ExecuteNonQueryAsync(cancellation);
         }
 
-        await ObjectCatalog.LockAsync(connection, transaction, key.ImageId, cancellation);
+        await ObjectCatalog.LockAsync(connection, key.ImageId, cancellation);
         var state = (await known.OfAsync([command.ObjectKey], command.OlderThan, cancellation))[0];
         if (state.Picture is not null || state.IsClaimed)
             return false;

@@ -1,5 +1,5 @@
-using System.Buffers.Binary;
 using Npgsql;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Storage;
 
@@ -36,9 +36,6 @@ internal static class ObjectCatalog
 
     private const string PurgedSql = "select key from pipeline.purged_objects where image_id = $1";
 
-    // A hold and the purge that it keeps away wait for each other on this lock.
-    private const string LockSql = "select pg_advisory_xact_lock($1)";
-
     // A bound for a command that never comes to its end. One that comes later still is refused by the lane.
     private static readonly TimeSpan HoldLength = TimeSpan.FromHours(1);
 
@@ -73,7 +70,7 @@ internal static class ObjectCatalog
         CancellationToken cancellation
     )
     {
-        await LockAsync(connection, transaction, imageId, cancellation);
+        await LockAsync(connection, imageId, cancellation);
         if ((await PurgedKeysAsync(connection, imageId, cancellation)).Contains(stored.Key))
             return false;
 
@@ -87,17 +84,8 @@ internal static class ObjectCatalog
     }
 
     /// <summary>Waits for whoever holds or purges objects of this picture; until the transaction's end.</summary>
-    public static async Task LockAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        Guid imageId,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = new NpgsqlCommand(LockSql, connection, transaction);
-        command.Parameters.AddWithValue(BinaryPrimitives.ReadInt64BigEndian(imageId.ToByteArray()));
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
+    public static Task LockAsync(NpgsqlConnection connection, Guid imageId, CancellationToken cancellation) =>
+        AdvisoryLock.Of(LockUse.ImageObjects, imageId).TakeAsync(connection, cancellation);
 
     /// <summary>Adds the object to the open transaction, or brings its entry up to date.</summary>
     /// <param name="connection">The transaction's.</param>

@@ -43,7 +43,7 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
         CancellationToken cancellation
     )
     {
-        await WebhookBindings.LockAsync(connection, transaction, cancellation);
+        await WebhookBindings.LockAsync(connection, cancellation);
         await using (var count = new NpgsqlCommand(CountSql, connection, transaction))
         {
             count.Parameters.AddWithValue(command.SubscriptionId);

@@ -1,6 +1,7 @@
 using Npgsql;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
 
@@ -14,9 +15,6 @@ namespace Pipeline.Workers.Webhooks;
 /// </remarks>
 internal sealed class WebhookBindings(EventBinder binder)
 {
-    // Any number that no other advisory lock of this database uses.
-    private const long BindingLock = 0x776562686F6F6B73;
-
     // A topic exchange's key for every project.
     private const string AllProjects = "#";
 
@@ -32,16 +30,8 @@ internal sealed class WebhookBindings(EventBinder binder)
     private const string DropSql = "delete from pipeline.webhook_bindings where event = $1 and routing_key = $2";
 
     /// <summary>Until the transaction's end nobody else changes the bindings.</summary>
-    public static async Task LockAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        CancellationToken cancellation
-    )
-    {
-        await using var command = new NpgsqlCommand("select pg_advisory_xact_lock($1)", connection, transaction);
-        command.Parameters.AddWithValue(BindingLock);
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
+    public static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
+        AdvisoryLock.Of(LockUse.WebhookBindings).TakeAsync(connection, cancellation);
 
     /// <summary>Binds what one subscription wants. The caller holds the lock.</summary>
     /// <exception cref="BrokerAwayException">Worth a retry; the transaction must not commit.</exception>
@@ -77,7 +67,7 @@ internal sealed class WebhookBindings(EventBinder binder)
         CancellationToken cancellation
     )
     {
-        await LockAsync(connection, transaction, cancellation);
+        await LockAsync(connection, cancellation);
         var bound = new HashSet<EventBinding>();
         await using (var read = new NpgsqlCommand(BoundSql, connection, transaction))
         await using (var row = await read.ExecuteReaderAsync(cancellation))

@@ -82,6 +82,14 @@ public sealed partial class StyleTests
         large.ShouldBeEmpty();
     }
 
+    /// <summary>A lock's key that somebody else chooses may be another's: there is one place that knows all uses.</summary>
+    [Fact]
+    public void Advisory_locks_are_taken_in_one_place() =>
+        SourceTree
+            .Files("src")
+            .Where(x => AdvisoryFunction().IsMatch(SourceTree.Read(x)))
+            .ShouldBe(["src/Workers/Persistence/AdvisoryLock.cs"]);
+
     [Fact]
     public void Nothing_is_left_to_do_in_a_comment() =>
         Files().Where(x => Unfinished().IsMatch(SourceTree.Read(x)) && !IsThis(x)).ShouldBeEmpty();
@@ -166,4 +174,7 @@ public sealed partial class StyleTests
 
     [GeneratedRegex("\"{3,}", RegexOptions.None, 5000)]
     private static partial Regex RawQuotes();
+
+    [GeneratedRegex("pg_(try_)?advisory", RegexOptions.ExplicitCapture | RegexOptions.IgnoreCase, 5000)]
+    private static partial Regex AdvisoryFunction();
 }

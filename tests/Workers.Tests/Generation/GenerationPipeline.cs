@@ -6,6 +6,7 @@ using Pipeline.Wire;
 using Pipeline.Workers.Generation;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Generation;
@@ -72,6 +73,21 @@ public sealed class GenerationPipeline : SlicePipeline
                     "select count(*) from pipeline.outbox where exchange = $1 and convert_from(body, 'UTF8') like $2",
                     WireNames.ExchangeOf<T>(),
                     $"%{about}%"
+                )
+            )!
+        );
+
+    /// <summary>How many sessions wait for a lock.</summary>
+    internal async Task<int> WaitingAsync(AdvisoryLock one) =>
+        int.Parse(
+            (
+                await AskAsync(
+                    """
+                    select count(*) from pg_locks where locktype = 'advisory' and not granted and objsubid = 2
+                        and classid::bigint = $1 and objid::bigint = $2
+                    """,
+                    (long)one.Use,
+                    (long)(uint)one.Key // The view shows keys without their sign.
                 )
             )!
         );

@@ -12,26 +12,18 @@ namespace Pipeline.Workers.Tests.Generation;
 /// <summary>A saga's message while the database ends its session: all of it is repeated, and no part stays.</summary>
 public sealed class LostSessionTests(GenerationPipeline pipeline) : IClassFixture<GenerationPipeline>
 {
-    private const string WaitingSql = """
-        select count(*) from pg_locks
-        where locktype = 'advisory' and not granted and (classid::bigint << 32 | objid::bigint) = $1
-        """;
-
     [Fact]
     public async Task Message_whose_session_is_ended_is_repeated_and_is_no_dead_letter()
     {
         var request = GenerationPipeline.NewRequest();
         var identity = RequestIdentity.Of(request);
-        var key = SagaLock.Of(identity.GenerationId);
+        var saga = AdvisoryLock.Of(LockUse.Saga, identity.GenerationId);
         await using (var connection = await pipeline.Database.OpenConnectionAsync())
         await using (var open = await connection.BeginTransactionAsync())
         {
-            await using var hold = connection.CreateCommand();
-            hold.CommandText = "select pg_advisory_xact_lock($1)";
-            hold.Parameters.AddWithValue(key);
-            await hold.ExecuteNonQueryAsync();
+            await saga.TakeAsync(connection, default);
             await pipeline.SendAsync(new RequestGeneration(identity.GenerationId, identity.Hash, request));
-            await Until.TrueAsync("it waits", async () => await pipeline.AskAsync(WaitingSql, key) == "1");
+            await Until.TrueAsync("it waits", async () => await pipeline.WaitingAsync(saga) == 1);
             await pipeline.EndSessionsAsync(); // The holder's as well.
         }
 
@@ -43,7 +35,7 @@ public sealed class LostSessionTests(GenerationPipeline pipeline) : IClassFixtur
     [Fact]
     public async Task Transition_whose_session_is_ended_halfway_is_repeated_as_a_whole()
     {
-        const long Key = 4711;
+        const int Key = 4711;
         var request = GenerationPipeline.NewRequest();
         var identity = RequestIdentity.Of(request);
         await using (var connection = await pipeline.Database.OpenConnectionAsync())
@@ -51,10 +43,10 @@ public sealed class LostSessionTests(GenerationPipeline pipeline) : IClassFixtur
             // Holds the transition at its message to the rendering workers, when its rows are written.
             await using var hold = connection.CreateCommand();
             hold.CommandText = $"""
-                select pg_advisory_lock({Key});
+                select pg_advisory_lock({Key}, 0);
                 create function public.hold() returns trigger language plpgsql as $$
                 begin
-                    perform pg_advisory_xact_lock({Key});
+                    perform pg_advisory_xact_lock({Key}, 0);
                     return new;
                 end $$;
                 create trigger hold before insert on pipeline.outbox for each row
@@ -62,7 +54,7 @@ public sealed class LostSessionTests(GenerationPipeline pipeline) : IClassFixtur
                 """;
             await hold.ExecuteNonQueryAsync();
             await pipeline.SendAsync(new RequestGeneration(identity.GenerationId, identity.Hash, request));
-            await Until.TrueAsync("it is held", async () => await pipeline.AskAsync(WaitingSql, Key) == "1");
+            await Until.TrueAsync("it is held", async () => await pipeline.WaitingAsync(new AdvisoryLock((LockUse)Key, 0)) == 1);
             await pipeline.EndSessionsAsync(); // The holder's as well.
         }
 

@@ -1,6 +1,6 @@
 using Pipeline.Contracts.Generation;
 using Pipeline.Workers.Generation;
-using Pipeline.Workers.Persistence.Sagas;
+using Pipeline.Workers.Persistence;
 using Shouldly;
 using Xunit;
 
@@ -9,26 +9,18 @@ namespace Pipeline.Workers.Tests.Generation;
 /// <summary>The lock held open by hand, so that what it prevents is seen each time and not now and then.</summary>
 public sealed class SagaLockTests(GenerationPipeline pipeline) : IClassFixture<GenerationPipeline>
 {
-    private const string WaitingSql = """
-        select count(*) from pg_locks
-        where locktype = 'advisory' and not granted and (classid::bigint << 32 | objid::bigint) = $1
-        """;
-
     [Fact]
     public async Task Messages_of_one_saga_wait_while_a_transaction_of_it_is_open_also_before_its_row_is_there()
     {
         const int Requests = 5;
         var first = GenerationPipeline.NewRequest();
         var identity = RequestIdentity.Of(first);
-        var key = SagaLock.Of(identity.GenerationId);
+        var saga = AdvisoryLock.Of(LockUse.Saga, identity.GenerationId);
 
         await using (var connection = await pipeline.Database.OpenConnectionAsync())
         await using (var open = await connection.BeginTransactionAsync())
         {
-            await using var hold = connection.CreateCommand();
-            hold.CommandText = "select pg_advisory_xact_lock($1)";
-            hold.Parameters.AddWithValue(key);
-            await hold.ExecuteNonQueryAsync();
+            await saga.TakeAsync(connection, default);
 
             for (var i = 0; i < Requests; i++)
             {
@@ -37,7 +29,7 @@ public sealed class SagaLockTests(GenerationPipeline pipeline) : IClassFixture<G
             }
 
             // Each would create the row: without the lock on the id, all but one would meet a duplicate key.
-            await Until.TrueAsync("all wait", async () => await pipeline.AskAsync(WaitingSql, key) == $"{Requests}");
+            await Until.TrueAsync("all wait", async () => await pipeline.WaitingAsync(saga) == Requests);
             (await SagasAsync(identity.GenerationId)).ShouldBe("0");
             await open.CommitAsync();
         }

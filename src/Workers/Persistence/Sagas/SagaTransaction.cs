@@ -14,6 +14,9 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
     where TSaga : class, ISaga
     where TMessage : class
 {
+    // Longer than a transition takes. Past it the message is repeated after a pause, and its consumer is free meanwhile.
+    private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(5);
+
     private readonly ConsumeContext<TMessage> _message = message;
 
     /// <summary>
@@ -22,10 +25,7 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
     /// </summary>
     public async Task<SagaConsumeContext<TSaga, TMessage>> Load(Guid correlationId)
     {
-        await db.Database.ExecuteSqlAsync(
-            $"select pg_advisory_xact_lock({SagaLock.Of(correlationId)})",
-            CancellationToken
-        );
+        await AdvisoryLock.Of(LockUse.Saga, correlationId).TakeAsync(db.Database, LockLimit, CancellationToken);
         var saga = await db.Set<TSaga>().SingleOrDefaultAsync(x => x.CorrelationId == correlationId, CancellationToken);
         return saga is null ? null! : await Track(saga, SagaConsumeContextMode.Load);
     }

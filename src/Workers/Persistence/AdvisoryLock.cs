@@ -1,0 +1,115 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Npgsql;
+
+namespace Pipeline.Workers.Persistence;
+
+/// <summary>What this program uses PostgreSQL's advisory locks for. The numbers are the locks' first keys.</summary>
+internal enum LockUse
+{
+    /// <summary>One process at a time changes the schema.</summary>
+    Migration = 1,
+
+    /// <summary>One process at a time relays the outbox; its session holds the lock for as long as it leads.</summary>
+    OutboxLeader = 2,
+
+    /// <summary>One worker at a time takes and gives away lanes.</summary>
+    LaneBalance = 3,
+
+    /// <summary>One transaction at a time changes which events are bound for webhooks.</summary>
+    WebhookBindings = 4,
+
+    /// <summary>One message at a time of a saga.</summary>
+    Saga = 5,
+
+    /// <summary>One transaction at a time holds or purges the objects of an image.</summary>
+    ImageObjects = 6,
+
+    /// <summary>One transaction at a time begins or ends a bucket's rebuild.</summary>
+    CatalogRebuild = 7,
+}
+
+/// <summary>
+/// An advisory lock of the database. Each use has its own space of keys, because ids come from messages: in a shared
+/// space a client could choose an id whose lock is that of the outbox's leader, and its messages would wait for ever.
+/// Within a use two ids may share a lock; then they wait for each other for the time of a transaction.
+/// </summary>
+/// <remarks>PostgreSQL documentation, "Advisory Locks": locks of two integers and of one bigint never meet.</remarks>
+/// <param name="Use">The first key.</param>
+/// <param name="Key">The second key.</param>
+internal readonly record struct AdvisoryLock(LockUse Use, int Key)
+{
+    private const string TakeSql = "select pg_advisory_xact_lock($1, $2)";
+
+    private const string TryTakeSql = "select pg_try_advisory_lock($1, $2)";
+
+    /// <summary>The only lock of a use.</summary>
+    public static AdvisoryLock Of(LockUse use) => new(use, 0);
+
+    /// <summary>The lock of one thing.</summary>
+    public static AdvisoryLock Of(LockUse use, Guid id) => new(use, Hash(id.ToByteArray(bigEndian: true)));
+
+    /// <inheritdoc cref="Of(LockUse, Guid)"/>
+    public static AdvisoryLock Of(LockUse use, string name) => new(use, Hash(Encoding.UTF8.GetBytes(name)));
+
+    /// <summary>Waits for the lock, and holds it until the end of the connection's transaction.</summary>
+    public async Task TakeAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = Command(connection, TakeSql);
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>Takes the lock for the session, unless another one has it. It ends with the session.</summary>
+    /// <returns>False where another session has it.</returns>
+    public async Task<bool> TryTakeForSessionAsync(NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        await using var command = Command(connection, TryTakeSql);
+        return (bool)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    /// <summary>Waits for the lock within the context's transaction, but no longer than a limit.</summary>
+    /// <param name="db">Of a context whose transaction has begun. The limit then holds for all its further locks.</param>
+    /// <param name="limit">One of whole milliseconds.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <exception cref="PostgresException">55P03: the limit is over; see <see cref="Transience.IsContention"/>.</exception>
+    public Task TakeAsync(DatabaseFacade db, TimeSpan limit, CancellationToken cancellation) =>
+        db.ExecuteSqlAsync(
+            $"""
+            select set_config('lock_timeout', {limit.TotalMilliseconds.ToString(CultureInfo.InvariantCulture)}, true);
+            select pg_advisory_xact_lock({(int)Use}, {Key})
+            """,
+            cancellation
+        );
+
+    /// <summary>Does work while the session has the lock.</summary>
+    /// <param name="db">Of a context whose connection is open, and stays so.</param>
+    /// <param name="work">What nobody else may do meanwhile.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public async Task HoldAsync(DatabaseFacade db, Func<Task> work, CancellationToken cancellation)
+    {
+        await db.ExecuteSqlAsync($"select pg_advisory_lock({(int)Use}, {Key})", cancellation);
+        await work();
+        await db.ExecuteSqlAsync($"select pg_advisory_unlock({(int)Use}, {Key})", cancellation);
+    }
+
+    private NpgsqlCommand Command(NpgsqlConnection connection, string sql) =>
+        new(sql, connection)
+        {
+            Parameters =
+            {
+                new NpgsqlParameter<int> { TypedValue = (int)Use },
+                new NpgsqlParameter<int> { TypedValue = Key },
+            },
+        };
+
+    private static int Hash(ReadOnlySpan<byte> bytes)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(bytes, hash);
+        return BinaryPrimitives.ReadInt32BigEndian(hash);
+    }
+}
