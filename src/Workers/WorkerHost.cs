@@ -1,13 +1,14 @@
 using Pipeline.Workers.Auditing;
 using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Cdn;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Deleting;
 using Pipeline.Workers.Generation;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Importing;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Reconciling;
 using Pipeline.Workers.Rendering;
 using Pipeline.Workers.Saving;

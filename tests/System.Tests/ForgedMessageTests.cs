@@ -143,12 +143,19 @@ public sealed class ForgedMessageTests : Stack
         await using var publisher = NewPublisher();
         for (var i = 0; i < Enough; i++)
         {
-            await publisher.PublishAsync(WireMessage.Command(new CancelGeneration(Guid.NewGuid(), generation)), default);
-            await publisher.PublishAsync(WireMessage.Command(new RetryGeneration(Guid.NewGuid(), generation)), default);
+            await publisher.PublishAsync(NewMessage(id => new CancelGeneration(id, generation)), default);
+            await publisher.PublishAsync(NewMessage(id => new RetryGeneration(id, generation)), default);
         }
 
         await publisher.PublishAsync(Commands.Generate("offline-painter", "A kite.").ToWire(), default);
         await UntilReceiptsAsync((2 * Enough) + 1);
+    }
+
+    private static WireMessage NewMessage<T>(Func<Guid, T> command)
+        where T : class
+    {
+        var id = Guid.NewGuid();
+        return WireMessage.Command(command(id), id, Guid.Empty);
     }
 
     private Task<long> LocksAsync() =>

@@ -3,10 +3,8 @@ using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Cataloguing;
 

@@ -1,7 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Cataloguing;
 

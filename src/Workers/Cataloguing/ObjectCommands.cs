@@ -1,8 +1,7 @@
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;

@@ -1,7 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Cataloguing;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;

@@ -2,9 +2,8 @@ using Npgsql;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Cataloguing;
 

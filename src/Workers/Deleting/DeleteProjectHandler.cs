@@ -1,7 +1,8 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Deleting;
 

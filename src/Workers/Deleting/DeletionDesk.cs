@@ -1,7 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Deleting;

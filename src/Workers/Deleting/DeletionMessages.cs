@@ -1,6 +1,6 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Deleting;
 

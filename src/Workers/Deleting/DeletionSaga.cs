@@ -1,7 +1,8 @@
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 
 namespace Pipeline.Workers.Deleting;
 

@@ -1,6 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Deleting;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Deleting;
 

@@ -1,5 +1,6 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Lanes;
 
 namespace Pipeline.Workers.Deleting;

@@ -2,10 +2,10 @@ using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

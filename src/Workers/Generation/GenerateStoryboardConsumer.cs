@@ -6,10 +6,10 @@ using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

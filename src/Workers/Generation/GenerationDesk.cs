@@ -6,9 +6,8 @@ using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

@@ -1,11 +1,11 @@
 using MassTransit;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 

@@ -1,7 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Generation;
 

@@ -1,6 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Images;
 
 namespace Pipeline.Workers.Generation;
 

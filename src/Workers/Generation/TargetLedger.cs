@@ -4,9 +4,8 @@ using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Generation;
 
@@ -37,7 +36,7 @@ internal sealed class TargetLedger(TimeProvider clock)
         var content = WireJson.Write(request);
         var hash = SHA256.HashData(content);
         var known = await db.Set<GenerationTarget>().FindAsync([request.CommandId], cancellation);
-        var receipt = await ReceiptLedger.FindAsync(db.Connection(), db.Transaction(), request.CommandId, cancellation);
+        var receipt = await ReceiptStore.FindAsync(db.Connection(), db.Transaction(), request.CommandId, cancellation);
 
         if ((known?.RequestHash ?? receipt?.RequestHash) is { } earlier && !earlier.AsSpan().SequenceEqual(hash))
         {
@@ -45,7 +44,7 @@ internal sealed class TargetLedger(TimeProvider clock)
                 request.CommandId,
                 request.ProjectId,
                 CommandName,
-                ReceiptLedger.ConflictReason,
+                ReceiptStore.ConflictReason,
                 Now()
             );
             var refused = NewReceipt(
@@ -58,7 +57,7 @@ internal sealed class TargetLedger(TimeProvider clock)
                 []
             );
             var body = Encoding.UTF8.GetString(content);
-            await ReceiptLedger.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
+            await ReceiptStore.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
             await AnnounceAsync(db, request.ProjectId, [Announcement.Of(request.CommandId, told)], cancellation);
         }
         else if (
@@ -194,7 +193,7 @@ internal sealed class TargetLedger(TimeProvider clock)
             projectVersion,
             [announcement]
         );
-        await ReceiptLedger.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: true, cancellation);
+        await ReceiptStore.WriteAsync(db.Connection(), db.Transaction(), receipt, isTakenBack: true, cancellation);
         await AnnounceAsync(db, target.ProjectId, [announcement], cancellation);
         await db.SaveChangesAsync(cancellation);
     }

@@ -3,7 +3,8 @@ using MassTransit;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;

@@ -4,8 +4,8 @@ using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Saving;
 using Pipeline.Formats;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;

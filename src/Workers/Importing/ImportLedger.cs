@@ -4,10 +4,10 @@ using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;
@@ -37,7 +37,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var commandId = request.Command.CommandId;
-        if (await ReceiptLedger.FindAsync(connection, transaction, commandId, cancellation) is not { } earlier)
+        if (await ReceiptStore.FindAsync(connection, transaction, commandId, cancellation) is not { } earlier)
         {
             if (request.Command.UploadKey is { Length: <= ObjectKeys.ByteLimit } key)
                 await ImportSources.BeginAsync(connection, transaction, key, commandId, Now(), cancellation);
@@ -50,10 +50,10 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         if (!earlier.RequestHash.AsSpan().SequenceEqual(request.RequestHash))
         {
             run = EarlierRun.OtherContent;
-            var refusal = ImportDecision.Rejected(request, ReceiptLedger.ConflictReason, Now());
+            var refusal = ImportDecision.Rejected(request, ReceiptStore.ConflictReason, Now());
             answer = [refusal.Announcement];
             var body = Encoding.UTF8.GetString(request.Content);
-            await ReceiptLedger.KeepConflictAsync(connection, transaction, ReceiptOf(refusal), body, cancellation);
+            await ReceiptStore.KeepConflictAsync(connection, transaction, ReceiptOf(refusal), body, cancellation);
         }
         else if (run == EarlierRun.Failed && request.Replays > earlier.Replays)
             return EarlierRun.None;
@@ -91,7 +91,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var receipt = ReceiptOf(decision);
-        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
+        if (!await ReceiptStore.WriteAsync(connection, transaction, receipt, isTakenBack: false, cancellation))
             return false;
 
         if (decision.Stored is { } stored)

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 
 namespace Pipeline.Workers.Lanes;

@@ -1,7 +1,7 @@
 using System.Text;
 using Npgsql;
-using NpgsqlTypes;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Lanes;
@@ -29,32 +29,9 @@ internal sealed class LaneWriter(
         on conflict do nothing
         """;
 
-    private const string ReceiptsSql = """
-        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at, place
-        from pipeline.receipts where command_id = any($1)
-        """;
-
-    // A failure that a person replayed is decided anew, at the place that it has; every other receipt stands.
-    private const string WriteReceiptsSql = """
-        insert into pipeline.receipts as r
-            (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
-        select c, p, n, h, o, e, v, y, a::json, $10
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) with ordinality as x (c, p, n, h, o, e, v, y, a, k)
-        order by k
-        on conflict (command_id) do update
-            set outcome = excluded.outcome, reason = excluded.reason, project_version = excluded.project_version,
-                replays = excluded.replays, announcements = excluded.announcements, at = excluded.at
-            where r.outcome = 'failed' and excluded.replays > r.replays
-        """;
-
     private const string WriteVersionsSql = """
         update pipeline.projects p set version = x.version, updated_at = $3
         from unnest($1, $2) as x (id, version) where p.id = x.id
-        """;
-
-    private const string KeepConflictSql = """
-        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
-        values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing
         """;
 
     private readonly Dictionary<Type, ILaneHandler> _handlers = handlers.ToDictionary(x => x.CommandType);
@@ -96,7 +73,7 @@ internal sealed class LaneWriter(
         await using var database = await connection.BeginTransactionAsync(cancellation);
         var transaction = new LaneTransaction(connection, database, clock.GetDatabaseNow());
         (string, object[]) locks = (LockSql, [new[] { entry.ProjectId }]);
-        (string, object[]) receipts = (ReceiptsSql, [new[] { entry.CommandId }]);
+        (string, object[]) receipts = (ReceiptStore.FindSql, [new[] { entry.CommandId }]);
         var known = await ReadKnownAsync(transaction, locks, receipts, [entry], cancellation);
         if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
             Repeat(transaction, entry, earlier);
@@ -116,7 +93,7 @@ internal sealed class LaneWriter(
     {
         var projects = batch.Where(x => x.Refusal is null).Select(x => x.ProjectId).Distinct().ToArray();
         (string, object[]) locks = (LockSql, [projects]);
-        (string, object[]) receipts = (ReceiptsSql, [batch.Select(x => x.CommandId).Distinct().ToArray()]);
+        (string, object[]) receipts = (ReceiptStore.FindSql, [batch.Select(x => x.CommandId).Distinct().ToArray()]);
 
         var known = await ReadKnownAsync(transaction, locks, receipts, batch, cancellation);
         var missing = projects.Where(x => !transaction.IsLocked(x)).ToArray();
@@ -147,21 +124,16 @@ internal sealed class LaneWriter(
         await reader.NextResultAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
         {
-            var commandId = reader.GetGuid(0);
+            var found = ReceiptStore.Read(reader);
             var receipt = new LaneReceipt(
-                batch.First(x => x.CommandId == commandId),
-                reader.GetString(2),
-                reader.IsDBNull(3) ? null : reader.GetString(3),
-                reader.IsDBNull(4) ? null : reader.GetInt64(4),
-                reader.GetFieldValue<DateTimeOffset>(7),
-                Announcement.Read(reader.GetString(6))
+                batch.First(x => x.CommandId == found.CommandId),
+                found.Outcome,
+                found.Reason,
+                found.ProjectVersion,
+                found.At,
+                found.Announcements
             );
-            known[commandId] = new Known(
-                reader.GetFieldValue<byte[]>(1),
-                receipt,
-                reader.GetInt32(5),
-                reader.GetInt64(8)
-            );
+            known[found.CommandId] = new Known(found.RequestHash, receipt, found.Replays, found.Place);
         }
 
         return known;
@@ -222,21 +194,17 @@ internal sealed class LaneWriter(
             return;
         }
 
-        const string Reason = "commandId: was used before with another content; the first one stands.";
-        entry.Reject(Reason, transaction.Now);
-        entry.Recall(entry.Decision!); // The receipt under this id is the first one's; this body is kept beside it.
+        entry.Reject(ReceiptStore.ConflictReason, transaction.Now);
         if (entry.Command is not null)
         {
-            transaction.Write(
-                KeepConflictSql,
-                entry.CommandId,
-                entry.RequestHash,
-                entry.ProjectId,
-                entry.Name,
-                Encoding.UTF8.GetString(entry.Content),
-                transaction.Now
+            var (sql, values) = ReceiptStore.KeepConflict(
+                entry.Decision!.ToReceipt(),
+                Encoding.UTF8.GetString(entry.Content)
             );
+            transaction.Write(sql, values);
         }
+
+        entry.Recall(entry.Decision!); // The receipt under this id is the first one's; this body is kept beside it.
     }
 
     /// <exception cref="ReceiptContentionException">Somebody else has written one of the receipts meanwhile.</exception>
@@ -264,23 +232,8 @@ internal sealed class LaneWriter(
             return;
         }
 
-        var write = transaction.Write(
-            WriteReceiptsSql,
-            receipts.Select(x => x.Entry.CommandId).ToArray(),
-            receipts.Select(x => x.Entry.ProjectId).ToArray(),
-            receipts.Select(x => x.Entry.Name).ToArray(),
-            receipts.Select(x => x.Entry.RequestHash).ToArray(),
-            receipts.Select(x => x.Outcome).ToArray(),
-            new NpgsqlParameter
-            {
-                Value = receipts.Select(x => x.Reason).ToArray(),
-                NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
-            },
-            receipts.Select(x => x.ProjectVersion).ToArray(),
-            receipts.Select(x => x.Entry.Replays).ToArray(),
-            receipts.Select(x => Announcement.Write(x.Announcements)).ToArray(),
-            transaction.Now
-        );
+        var (sql, values) = ReceiptStore.Write([.. receipts.Select(x => x.ToReceipt())]);
+        var write = transaction.Write(sql, values);
         await transaction.FlushAsync(cancellation);
         // A command with the same id in another project is in another lane, under another row lock.
         if (write.RecordsAffected != receipts.Length)

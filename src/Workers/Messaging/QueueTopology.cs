@@ -88,6 +88,15 @@ internal static class QueueTopology
     {
         foreach (var one in WithDeadLetters(queue, arguments))
             await DeclareOneAsync(channel, one, cancellation);
+        if (queue == DeadLetterCopy.Queue)
+            return; // Its own dead letters stay where they are: a copy would come back to it.
+        await DeclareFanoutAsync(channel, DeadLetterCopy.Queue, cancellation);
+        await channel.ExchangeBindAsync(
+            DeadLetterCopy.Queue,
+            WireNames.ErrorQueue(queue),
+            routingKey: "",
+            cancellationToken: cancellation
+        );
     }
 
     /// <summary>Declares a slice's queue and binds what it listens to.</summary>
@@ -96,20 +105,18 @@ internal static class QueueTopology
         await DeclareAsync(channel, queue.Name, Arguments(queue.Name), cancellation);
         foreach (var exchange in queue.Exchanges)
         {
-            await channel.ExchangeDeclareAsync(
-                exchange,
-                ExchangeType.Fanout,
-                durable: true,
-                cancellationToken: cancellation
-            );
+            await DeclareFanoutAsync(channel, exchange, cancellation);
             await channel.ExchangeBindAsync(queue.Name, exchange, routingKey: "", cancellationToken: cancellation);
         }
     }
 
+    private static Task DeclareFanoutAsync(IChannel channel, string exchange, CancellationToken cancellation) =>
+        channel.ExchangeDeclareAsync(exchange, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
+
     private static async Task DeclareOneAsync(IChannel channel, DeclaredQueue queue, CancellationToken cancellation)
     {
         var name = queue.Name;
-        await channel.ExchangeDeclareAsync(name, ExchangeType.Fanout, durable: true, cancellationToken: cancellation);
+        await DeclareFanoutAsync(channel, name, cancellation);
         try
         {
             await queue.DeclareAsync(channel, cancellation);

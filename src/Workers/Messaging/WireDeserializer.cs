@@ -1,4 +1,5 @@
 using System.Net.Mime;
+using System.Text.Json;
 using MassTransit;
 using MassTransit.Serialization;
 using Pipeline.Wire;
@@ -12,6 +13,8 @@ namespace Pipeline.Workers.Messaging;
 internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimitBytes, MessagingOptions messaging)
     : IMessageDeserializer
 {
+    private static readonly JsonElement Nothing = JsonSerializer.SerializeToElement(new { });
+
     /// <summary>One for each form.</summary>
     public static IEnumerable<WireDeserializer> All(int bodySizeLimitBytes, MessagingOptions messaging) =>
         [
@@ -23,10 +26,12 @@ internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimi
     public ContentType ContentType => contentType;
 
     public ConsumeContext Deserialize(ReceiveContext receiveContext) =>
-        MessageReader.Read(Delivery.Of(receiveContext).Through(messaging), bodySizeLimitBytes) is { } message
+        Delivery.Of(receiveContext) is var delivery && delivery.Queue == DeadLetterCopy.Queue
+            ? UnansweredConsumeContext.Of(receiveContext, typeof(DeadLetterCopy), Nothing, ContentType)
+        : MessageReader.Read(delivery.Through(messaging), bodySizeLimitBytes) is { } message
             ? UnansweredConsumeContext.Of(receiveContext, message.Contract.Type, message.Body, ContentType)
-            // No message of the contracts: MassTransit finds no consumer for it.
-            : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);
+        // No message of the contracts: MassTransit finds no consumer for it.
+        : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);
 
     // MassTransit asks for this only when it reads a message outside a receive endpoint, which nothing here does.
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>

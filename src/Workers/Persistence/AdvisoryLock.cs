@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.EntityFrameworkCore;
@@ -41,6 +42,7 @@ internal enum LockUse
 /// <remarks>PostgreSQL documentation, "Advisory Locks": locks of two integers and of one bigint never meet.</remarks>
 /// <param name="Use">The first key.</param>
 /// <param name="Key">The second key.</param>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct AdvisoryLock(LockUse Use, int Key)
 {
     private const string TakeSql = "select pg_advisory_xact_lock($1, $2)";

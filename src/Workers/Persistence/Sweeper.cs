@@ -39,8 +39,8 @@ internal abstract partial class Sweeper(TimeSpan every, TimeProvider clock, ILog
     }
 
     /// <summary>
-    /// The sweepers of a process take their first turns one after the other, in one session. All at once, each would open
-    /// a session of its own, which costs PostgreSQL as much as a hundred turns and comes when a worker is wanted most.
+    /// The sweepers of a process take their first turns one after the other, in one session. All at once, each would
+    /// open a session of its own, which costs PostgreSQL as much as a hundred turns, when a worker is wanted most.
     /// </summary>
     private async Task SweepFirstAsync(CancellationToken stopping)
     {

@@ -2,8 +2,8 @@ using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Reconciling;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;

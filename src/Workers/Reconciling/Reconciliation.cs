@@ -1,8 +1,7 @@
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Reconciling;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Reconciling;
 

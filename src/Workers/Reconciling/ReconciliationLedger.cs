@@ -1,8 +1,8 @@
 using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Reconciling;
 

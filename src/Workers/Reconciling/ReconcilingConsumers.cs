@@ -1,7 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Reconciling;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;

@@ -1,5 +1,5 @@
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 

@@ -1,8 +1,9 @@
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 

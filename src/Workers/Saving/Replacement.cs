@@ -2,8 +2,9 @@ using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Saving;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 

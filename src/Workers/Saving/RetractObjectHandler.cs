@@ -1,7 +1,7 @@
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Reconciling;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Saving;
 

@@ -7,8 +7,8 @@ namespace Pipeline.Workers.Storage;
 /// How the pipeline's own writes record themselves in the catalogue. They have just put, or deleted, the object.
 /// </summary>
 /// <remarks>
-/// Others' objects come into <c>pipeline.catalog_entries</c> by the slice Cataloguing. An entry whose object is gone stays
-/// for a while, so that a listing from before cannot bring it back.
+/// Others' objects come into <c>pipeline.catalog_entries</c> by the slice Cataloguing. An entry whose object is gone
+/// stays for a while, so that a listing from before cannot bring it back.
 /// </remarks>
 internal static class ObjectCatalog
 {

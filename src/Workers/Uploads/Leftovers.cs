@@ -1,8 +1,8 @@
 using Npgsql;
 using Pipeline.Contracts.Importing;
 using Pipeline.Wire;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Messaging;
-using Pipeline.Workers.Projects;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Uploads;

@@ -1,5 +1,6 @@
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 
 namespace Pipeline.Workers.Urls;
 

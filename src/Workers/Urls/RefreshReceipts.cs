@@ -2,9 +2,8 @@ using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Urls;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Urls;
 

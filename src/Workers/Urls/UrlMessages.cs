@@ -1,6 +1,6 @@
 using Pipeline.Contracts.Urls;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Urls;
 

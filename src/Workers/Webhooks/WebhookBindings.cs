@@ -6,8 +6,8 @@ using Pipeline.Workers.Persistence;
 namespace Pipeline.Workers.Webhooks;
 
 /// <summary>
-/// Which events the broker puts into the queue <c>webhook-events</c>: those that a subscription wants, so that a pipeline
-/// without webhooks carries no event a second time.
+/// Which events the broker puts into the queue <c>webhook-events</c>: those that a subscription wants, so that a
+/// pipeline without webhooks carries no event a second time.
 /// </summary>
 /// <remarks>
 /// The table says what was bound. Who adds or takes away holds the lock until the commit; a crash in between leaves a

@@ -2,10 +2,9 @@ using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Webhooks;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Webhooks;
 

@@ -1,8 +1,7 @@
 using Npgsql;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Webhooks;
 

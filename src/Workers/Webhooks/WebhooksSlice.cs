@@ -2,9 +2,9 @@ using MassTransit;
 using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Webhooks;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Projects;
 
 namespace Pipeline.Workers.Webhooks;
 

@@ -53,6 +53,9 @@ internal sealed partial class ForeignMessage
     /// <summary>Another exchange than the message's own, for a sender that says otherwise what it is.</summary>
     public string? Exchange { get; init; }
 
+    /// <summary>How long it is of use, as its sender says; null for ever.</summary>
+    public TimeSpan? ExpiresIn { get; init; }
+
     public Task SendAsync(RawClient client, ForeignForm form) =>
         form switch
         {
@@ -115,7 +118,8 @@ internal sealed partial class ForeignMessage
             _contract.IsCommand ? null : MessageId.ToString(), // A command has its id in its body.
             Exchange is null ? null : _contract.Name,
             contentType,
-            headers
+            headers,
+            ExpiresIn
         );
 
     private Dictionary<string, object?> Headers(string separator) =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using RabbitMQ.Client;
 
@@ -32,7 +33,8 @@ internal sealed class RawClient : IAsyncDisposable
         string? messageId,
         string? type,
         string contentType = "application/json",
-        Dictionary<string, object?>? headers = null
+        Dictionary<string, object?>? headers = null,
+        TimeSpan? expiresIn = null
     )
     {
         var properties = new BasicProperties
@@ -45,6 +47,8 @@ internal sealed class RawClient : IAsyncDisposable
             properties.MessageId = messageId;
         if (type is not null)
             properties.Type = type;
+        if (expiresIn is { } time)
+            properties.Expiration = ((long)time.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         await _channel.BasicPublishAsync(
             exchange,
             routingKey,

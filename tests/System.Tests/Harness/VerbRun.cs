@@ -12,6 +12,7 @@ internal sealed record VerbRun(int ExitCode, string Out, string Error)
     public static async Task<VerbRun> RunAsync(IReadOnlyDictionary<string, string> settings, params string[] args)
     {
         var configuration = new ConfigurationBuilder()
+            .AddEnvironmentVariables()
             .AddInMemoryCollection(Programs.AsConfiguration(settings))
             .Build();
         await using var standard = new StringWriter();

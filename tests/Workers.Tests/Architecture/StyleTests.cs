@@ -36,7 +36,8 @@ public sealed partial class StyleTests
     private static readonly Dictionary<string, string> Waits = new(StringComparer.Ordinal)
     {
         ["tests/System.Tests/Harness/Stack.cs"] = "UntilAsync",
-        ["tests/System.Tests/Harness/BrokerManagement.cs"] = "CloseConnectionAsync asks again, a bounded number of times",
+        ["tests/System.Tests/Harness/BrokerManagement.cs"] =
+            "CloseConnectionAsync asks again, a bounded number of times",
         ["tests/System.Tests/Harness/VirtualHosts.cs"] = "a loop with a deadline: the broker lists connections late",
         ["tests/Workers.Tests/Until.cs"] = "the same for the workers' tests",
         ["tests/Workers.Tests/Harness/"] = "loops with a deadline",

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using MassTransit;
 using Pipeline.Workers.Cataloguing;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Cataloguing;

@@ -4,7 +4,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Generation;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Tests.Harness;

@@ -54,7 +54,10 @@ public sealed class LostSessionTests(GenerationPipeline pipeline) : IClassFixtur
                 """;
             await hold.ExecuteNonQueryAsync();
             await pipeline.SendAsync(new RequestGeneration(identity.GenerationId, identity.Hash, request));
-            await Until.TrueAsync("it is held", async () => await pipeline.WaitingAsync(new AdvisoryLock((LockUse)Key, 0)) == 1);
+            await Until.TrueAsync(
+                "it is held",
+                async () => await pipeline.WaitingAsync(new AdvisoryLock((LockUse)Key, 0)) == 1
+            );
             await pipeline.EndSessionsAsync(); // The holder's as well.
         }
 

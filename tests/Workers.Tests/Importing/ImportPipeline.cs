@@ -2,7 +2,7 @@ using MassTransit;
 using Microsoft.Extensions.Configuration;
 using Pipeline.Contracts.Importing;
 using Pipeline.Workers.Importing;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Importing;

@@ -7,6 +7,7 @@ using Pipeline.Contracts;
 using Pipeline.Contracts.Receipts;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Pipeline.Contracts.Urls;
-using Pipeline.Workers.Projects;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Tests.Harness;
 using Pipeline.Workers.Urls;
 

@@ -14,7 +14,8 @@ internal sealed class SagaTransaction<TSaga, TMessage>(
     where TSaga : class, ISaga
     where TMessage : class
 {
-    // Longer than a transition takes. Past it the message is repeated after a pause, and its consumer is free meanwhile.
+    // Longer than a transition takes. Past it the message is repeated after a pause, and its consumer is free
+    // meanwhile.
     private static readonly TimeSpan LockLimit = TimeSpan.FromSeconds(5);
 
     private readonly ConsumeContext<TMessage> _message = message;

@@ -1,13 +1,13 @@
 using System.Text;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Tests.Persistence;
 using Shouldly;
 using Xunit;
 using Xunit.Abstractions;
 
-namespace Pipeline.Workers.Tests.Lanes;
+namespace Pipeline.Workers.Tests.Commands;
 
 /// <summary>A redelivery must announce the same bytes again, after a way through a json column and back.</summary>
 public sealed class AnnouncementTests(ScratchDatabase database, ITestOutputHelper output)

@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
 /// <summary>The end of one command: the de-duplication, the answer and what was announced, in one row.</summary>
 internal sealed class Receipt

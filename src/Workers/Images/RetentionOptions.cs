@@ -1,4 +1,4 @@
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>How long bytes stay after nobody is shown them any more. Section <c>Retention</c>.</summary>
 internal sealed class RetentionOptions

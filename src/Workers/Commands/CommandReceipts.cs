@@ -6,11 +6,10 @@ using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
 /// <summary>One delivery of a command that is no lane command.</summary>
 /// <param name="CommandId">Not all zeros.</param>
@@ -58,18 +57,18 @@ internal static class CommandReceipts
         CancellationToken cancellation
     )
     {
-        var earlier = await ReceiptLedger.FindAsync(connection, transaction, request.CommandId, cancellation);
+        var earlier = await ReceiptStore.FindAsync(connection, transaction, request.CommandId, cancellation);
         if (earlier is null)
             return false;
 
         var answer = earlier.Announcements;
         if (!earlier.RequestHash.AsSpan().SequenceEqual(request.RequestHash))
         {
-            const string Reason = ReceiptLedger.ConflictReason;
+            const string Reason = ReceiptStore.ConflictReason;
             var refused = Receipt(request, Outcomes.Rejected, Reason, [], at);
             var body = Encoding.UTF8.GetString(request.Content);
             if (request.IsJson)
-                await ReceiptLedger.KeepConflictAsync(connection, transaction, refused, body, cancellation);
+                await ReceiptStore.KeepConflictAsync(connection, transaction, refused, body, cancellation);
             answer = [Rejection(request, Reason, at)];
         }
         else if (earlier.Outcome == Outcomes.Failed && request.Replays > earlier.Replays)
@@ -81,8 +80,8 @@ internal static class CommandReceipts
 
     /// <summary>Writes the receipt and queues its events.</summary>
     /// <remarks>
-    /// The end of work that was taken in takes back (<c>isTakenBack</c>) a failure that another delivery of its command had
-    /// meanwhile.
+    /// The end of work that was taken in takes back (<c>isTakenBack</c>) a failure that another delivery of its command
+    /// had meanwhile.
     /// </remarks>
     /// <returns>False where another delivery of the command was first: roll back.</returns>
     public static async Task<bool> EndAsync(
@@ -98,7 +97,7 @@ internal static class CommandReceipts
     )
     {
         var receipt = Receipt(request, outcome, reason, announcements, at);
-        if (!await ReceiptLedger.WriteAsync(connection, transaction, receipt, isTakenBack, cancellation))
+        if (!await ReceiptStore.WriteAsync(connection, transaction, receipt, isTakenBack, cancellation))
             return false;
         await AnnounceAsync(connection, transaction, request, announcements, cancellation);
         return true;

@@ -2,7 +2,7 @@ using MassTransit;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Persistence;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
 /// <summary>A saga whose work belongs to one project; commands to it are listed under that project.</summary>
 internal interface IProjectSaga

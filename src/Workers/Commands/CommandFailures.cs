@@ -1,21 +1,15 @@
-using System.Runtime.Serialization;
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
-/// <summary>
-/// Stands before the dead letters of every queue that is no lane. A command whose message ends there gets its receipt
-/// first: <c>rejected</c> where it could not be read, <c>failed</c> where its consumer could not carry it out. While the
-/// database is away the message waits here, since nothing could be recorded.
-/// </summary>
+/// <summary>Receipts of commands whose messages end as dead letters.</summary>
 /// <param name="answers">Writes the receipts of commands that could not be read.</param>
 /// <param name="source">For the receipts of commands that failed.</param>
 /// <param name="carried">Messages that carry commands.</param>
@@ -23,15 +17,15 @@ namespace Pipeline.Workers.Projects;
 /// <param name="messaging">Exchanges of clients.</param>
 /// <param name="clock">For receipts and waits.</param>
 /// <param name="logger">One line for each receipt.</param>
-internal sealed partial class FailedCommandFilter(
+internal sealed partial class CommandFailures(
     CommandAnswers answers,
     NpgsqlDataSource source,
     IEnumerable<CarriedCommand> carried,
     BodyLimit limits,
     MessagingOptions messaging,
     TimeProvider clock,
-    ILogger<FailedCommandFilter> logger
-) : IFilter<ExceptionReceiveContext>, IFilter<ReceiveContext>
+    ILogger<CommandFailures> logger
+)
 {
     private const int ReasonLength = 1_000;
 
@@ -42,31 +36,14 @@ internal sealed partial class FailedCommandFilter(
 
     private readonly Dictionary<Type, CarriedCommand> _carried = carried.ToDictionary(x => x.Message);
 
-    public async Task Send(ExceptionReceiveContext context, IPipe<ExceptionReceiveContext> next)
-    {
-        UnreadableCommand.KeepExchange(context);
-        // The process stops, and that is no failure of the command: with this error the broker delivers it again.
-        context.CancellationToken.ThrowIfCancellationRequested();
-        if (context.Exception is SerializationException)
-            await RefuseAsync(context, context.Exception);
-        else
-            await FailAsync(context, context.Exception);
-        await next.Send(context);
-    }
-
-    /// <summary>No consumer wanted it: a known message, but not this queue's.</summary>
-    public async Task Send(ReceiveContext context, IPipe<ReceiveContext> next)
-    {
-        await RefuseAsync(context, error: null);
-        await next.Send(context);
-    }
-
-    public void Probe(ProbeContext context) => context.CreateFilterScope("failed-command");
-
-    private async Task RefuseAsync(ReceiveContext context, Exception? error)
+    /// <summary>The receipt of a command that could not be read, or that no consumer wanted.</summary>
+    /// <param name="delivery">The message.</param>
+    /// <param name="error">Why it could not be read; null where no consumer wanted it.</param>
+    /// <param name="cancellation">Ends the wait for the database.</param>
+    public async Task RefuseAsync(Delivery delivery, Exception? error, CancellationToken cancellation)
     {
         var unread = UnreadableCommand.Of(
-            Delivery.Of(context).Through(messaging),
+            delivery.Through(messaging),
             error,
             "The message's type is not one that this queue takes."
         );
@@ -75,26 +52,33 @@ internal sealed partial class FailedCommandFilter(
         await RecordAsync(
             unread.Name,
             unread.CommandId,
-            () => answers.RefuseAsync(RequestOf(unread), unread.Reason, context.CancellationToken),
-            context.CancellationToken
+            () => answers.RefuseAsync(RequestOf(unread), unread.Reason, cancellation),
+            cancellation
         );
         Refused(unread.Name, unread.CommandId, unread.Reason);
     }
 
-    private static CommandRequest RequestOf(UnreadableCommand unread) =>
-        new(unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { IsJson = false };
-
-    private async Task FailAsync(ReceiveContext context, Exception error)
+    /// <summary>The receipt of a command that nobody could carry out.</summary>
+    /// <param name="delivery">The command, or a message that carries it; nothing is recorded for any other.</param>
+    /// <param name="error">Why.</param>
+    /// <param name="cancellation">Ends the wait for the database.</param>
+    /// <param name="givenUpAt">When the broker gave the message up; null where a consumer has seen it.</param>
+    public async Task FailAsync(
+        Delivery delivery,
+        Exception error,
+        CancellationToken cancellation,
+        DateTimeOffset? givenUpAt = null
+    )
     {
         CommandRequest? command;
         try
         {
-            command = CommandOf(Delivery.Of(context).Through(messaging));
+            command = CommandOf(delivery.Through(messaging));
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // It never came to its consumer: whatever a reader throws, the command could not be read.
-            await RefuseAsync(context, e);
+            await RefuseAsync(delivery, e, cancellation);
             return;
         }
 
@@ -105,12 +89,15 @@ internal sealed partial class FailedCommandFilter(
         await RecordAsync(
             command.Command,
             command.CommandId,
-            async () => isNew = await EndAsync(command, reason, context.CancellationToken),
-            context.CancellationToken
+            async () => isNew = await EndAsync(command, reason, givenUpAt, cancellation),
+            cancellation
         );
         if (isNew)
             Failed(command.Command, command.CommandId, reason);
     }
+
+    private static CommandRequest RequestOf(UnreadableCommand unread) =>
+        new(unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { IsJson = false };
 
     /// <returns>Null where the message neither is a command nor carries one.</returns>
     /// <exception cref="Exception">The message cannot be read.</exception>
@@ -126,12 +113,18 @@ internal sealed partial class FailedCommandFilter(
     }
 
     /// <returns>False where the slice has answered its command itself, or a delivery before this one has.</returns>
-    private async Task<bool> EndAsync(CommandRequest command, string reason, CancellationToken cancellation)
+    private async Task<bool> EndAsync(
+        CommandRequest command,
+        string reason,
+        DateTimeOffset? givenUpAt,
+        CancellationToken cancellation
+    )
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var at = clock.GetDatabaseNow();
         var failed = new CommandFailed(command.CommandId, command.ProjectId, command.Command, reason, at);
+        var isFirst = await ReceiptStore.FindAsync(connection, transaction, command.CommandId, cancellation) is null;
         var replay = command.Replays == 0 ? "" : $"/{command.Replays}"; // Another failure than the one before.
         var isNew = await CommandReceipts.EndAsync(
             connection,
@@ -143,6 +136,8 @@ internal sealed partial class FailedCommandFilter(
             at,
             cancellation
         );
+        if (isNew && isFirst && givenUpAt is { } time)
+            await GivenUpPlace.KeepAsync(connection, transaction, command, time, cancellation);
         await transaction.CommitAsync(cancellation);
         return isNew;
     }
@@ -171,6 +166,8 @@ internal sealed partial class FailedCommandFilter(
     // MassTransit wraps what a saga's transition throws, and EF Core what a statement does: the cause tells more.
     private static string Describe(Exception error)
     {
+        if (error is GivenUpException)
+            return error.Message;
         var cause = error;
         while (cause is MassTransitException or DbUpdateException && cause.InnerException is { } inner)
             cause = inner;

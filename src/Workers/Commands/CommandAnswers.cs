@@ -1,9 +1,8 @@
 using Npgsql;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Persistence;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
 /// <summary>Ends commands in a transaction of their own; one that has its receipt is answered the same again.</summary>
 internal sealed class CommandAnswers(NpgsqlDataSource source, TimeProvider clock)

@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>
 /// Objects under <c>uploads/</c> and <c>generated/</c> that an import has begun to read and not decided, or that failed

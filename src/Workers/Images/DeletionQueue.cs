@@ -3,7 +3,7 @@ using NpgsqlTypes;
 using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>Begins deletions in the lane's transaction, so that there is none without its cause and no cause without it.</summary>
 internal static class DeletionQueue

@@ -1,7 +1,7 @@
 using Npgsql;
 using NpgsqlTypes;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>The scene that a command means by an id, a place, or both. The id wins.</summary>
 /// <param name="SceneId">The wanted scene; null where only an unknown place was named, or none at all.</param>

@@ -1,7 +1,8 @@
 using MassTransit;
 using MassTransit.Middleware;
+using Pipeline.Workers.Messaging;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Commands;
 
 /// <summary>
 /// A message whose receipt is not that of its own body: one between workers that carries out a command, or a command
@@ -21,7 +22,10 @@ internal static class FailedCommands
     public static void AddFailedCommands(this IBusRegistrationConfigurator bus)
     {
         bus.AddSingleton<CommandAnswers>();
+        bus.AddSingleton<CommandFailures>();
         bus.AddSingleton<FailedCommandFilter>();
+        bus.AddSingleton(new WorkQueue(DeadLetterCopy.Queue));
+        bus.AddConsumer<GivenUpCommandConsumer, GivenUpCommandConsumerDefinition>();
         bus.AddSingleton<SagaCommands>();
         bus.AddConfigureEndpointsCallback(
             (context, _, endpoint) =>

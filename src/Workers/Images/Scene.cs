@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>One scene of a project's storyboard.</summary>
 internal sealed class Scene

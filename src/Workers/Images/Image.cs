@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>One picture of a project. The row outlives the object: a deleted picture stays as a tombstone.</summary>
 internal sealed class Image
@@ -60,7 +60,7 @@ internal sealed class Image
     /// <summary>Since when the bytes are being purged; from then on nothing brings the picture back.</summary>
     public DateTimeOffset? PurgeStartedAt { get; set; }
 
-    /// <summary>The place of the picture's save in its project's order; see <see cref="Receipt.Place"/>.</summary>
+    /// <summary>The place of the picture's save in its project's order; see <see cref="Commands.Receipt.Place"/>.</summary>
     public long Place { get; init; }
 }
 

@@ -1,8 +1,8 @@
 using Npgsql;
 using Pipeline.Contracts.Saving;
-using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Commands;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>What the lane's commands need to know of a picture.</summary>
 /// <remarks><c>Place</c> is null for a picture that is saved for the first time in the batch at hand.</remarks>

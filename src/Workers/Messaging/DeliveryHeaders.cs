@@ -1,7 +1,6 @@
 using MassTransit;
-using Pipeline.Workers.Messaging;
 
-namespace Pipeline.Workers.Lanes;
+namespace Pipeline.Workers.Messaging;
 
 /// <summary>What a delivery's headers say about its past.</summary>
 internal static class DeliveryHeaders
@@ -9,8 +8,8 @@ internal static class DeliveryHeaders
     /// <summary>Set by the publisher's replay: how often a person has sent the message again from the dead letters.</summary>
     public const string ReplayCount = "x-replay-count";
 
-    // Set by quorum queues from the second delivery on (RabbitMQ, "Quorum queues", poison message handling). From 4.3 on
-    // the first one counts only some returns, and the second one every delivery.
+    // Set by quorum queues from the second delivery on (RabbitMQ, "Quorum queues", poison message handling). From 4.3
+    // on the first one counts only some returns, and the second one every delivery.
     private const string DeliveryCount = "x-delivery-count";
     private const string AcquiredCount = "x-acquired-count";
 

@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
-namespace Pipeline.Workers.Projects;
+namespace Pipeline.Workers.Images;
 
 /// <summary>One project. Whoever writes to it locks this row first, so that its writes are one after the other.</summary>
 internal sealed class Project

@@ -1,0 +1,156 @@
+using Npgsql;
+using NpgsqlTypes;
+
+namespace Pipeline.Workers.Commands;
+
+/// <summary>A receipt as it is found.</summary>
+internal sealed record FoundReceipt(
+    Guid CommandId,
+    byte[] RequestHash,
+    string Outcome,
+    string? Reason,
+    long? ProjectVersion,
+    int Replays,
+    IReadOnlyList<Announcement> Announcements,
+    DateTimeOffset At,
+    long Place
+);
+
+/// <summary>
+/// The only statements that read and write <c>pipeline.receipts</c>: for the lanes, which write a batch at a time, and
+/// for every other command alike.
+/// </summary>
+internal static class ReceiptStore
+{
+    /// <summary>The answer to an id that came again with another content.</summary>
+    public const string ConflictReason = "commandId: was used before with another content; the first one stands.";
+
+    /// <summary>Its parameter is an array of command ids; <see cref="Read"/> reads its rows.</summary>
+    public const string FindSql = """
+        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at, place
+        from pipeline.receipts where command_id = any($1)
+        """;
+
+    private const string KeepConflictSql = """
+        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
+        values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing
+        """;
+
+    // A failure that a person replayed is decided anew, at the place that it has, and so is an end that a person took
+    // back ($11). Every other receipt stands, and then no row is written.
+    private const string WriteSql = """
+        insert into pipeline.receipts as r
+            (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
+        select c, p, n, h, o, e, v, y, a::json, t
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality as x (c, p, n, h, o, e, v, y, a, t, k)
+        order by k
+        on conflict (command_id) do update
+            set project_id = excluded.project_id, outcome = excluded.outcome, reason = excluded.reason,
+                project_version = excluded.project_version, replays = excluded.replays,
+                announcements = excluded.announcements, at = excluded.at
+            where r.request_hash = excluded.request_hash
+                and (r.outcome = 'failed' and excluded.replays > r.replays
+                    or $11 and r.outcome in ('failed', 'superseded'))
+        """;
+
+    /// <summary>A statement that writes receipts; it affects as many rows as are written.</summary>
+    /// <param name="receipts">In the order of their decisions; each command once.</param>
+    /// <param name="isTakenBack">True where a person has taken the commands' earlier ends back.</param>
+    public static (string Sql, object[] Parameters) Write(IReadOnlyList<Receipt> receipts, bool isTakenBack = false) =>
+        (
+            WriteSql,
+            [
+                receipts.Select(x => x.CommandId).ToArray(),
+                receipts.Select(x => x.ProjectId).ToArray(),
+                receipts.Select(x => x.Command).ToArray(),
+                receipts.Select(x => x.RequestHash).ToArray(),
+                receipts.Select(x => x.Outcome).ToArray(),
+                // Without its type an array of nothing but nulls is one of unknown.
+                new NpgsqlParameter
+                {
+                    Value = receipts.Select(x => x.Reason).ToArray(),
+                    NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text,
+                },
+                receipts.Select(x => x.ProjectVersion).ToArray(),
+                receipts.Select(x => x.Replays).ToArray(),
+                receipts.Select(x => x.Announcements).ToArray(),
+                receipts.Select(x => x.At).ToArray(),
+                isTakenBack,
+            ]
+        );
+
+    /// <summary>A statement that keeps the content that came second under a used id.</summary>
+    public static (string Sql, object[] Parameters) KeepConflict(Receipt refused, string body) =>
+        (
+            KeepConflictSql,
+            [refused.CommandId, refused.RequestHash, refused.ProjectId, refused.Command, body, refused.At]
+        );
+
+    public static FoundReceipt Read(NpgsqlDataReader row) =>
+        new(
+            row.GetGuid(0),
+            row.GetFieldValue<byte[]>(1),
+            row.GetString(2),
+            row.IsDBNull(3) ? null : row.GetString(3),
+            row.IsDBNull(4) ? null : row.GetInt64(4),
+            row.GetInt32(5),
+            Announcement.Read(row.GetString(6)),
+            row.GetFieldValue<DateTimeOffset>(7),
+            row.GetInt64(8)
+        );
+
+    public static async Task<FoundReceipt?> FindAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Guid commandId,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = Command(connection, transaction, (FindSql, [new[] { commandId }]));
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        return await row.ReadAsync(cancellation) ? Read(row) : null;
+    }
+
+    /// <param name="connection">An open connection.</param>
+    /// <param name="transaction">Its transaction.</param>
+    /// <param name="receipt">What was decided.</param>
+    /// <param name="isTakenBack">True where a person has taken an earlier end back.</param>
+    /// <param name="cancellation">The caller's.</param>
+    /// <returns>False where the command has its receipt already; then nothing is written.</returns>
+    public static async Task<bool> WriteAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Receipt receipt,
+        bool isTakenBack,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = Command(connection, transaction, Write([receipt], isTakenBack));
+        return await command.ExecuteNonQueryAsync(cancellation) == 1;
+    }
+
+    /// <inheritdoc cref="KeepConflict"/>
+    public static async Task KeepConflictAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        Receipt refused,
+        string body,
+        CancellationToken cancellation
+    )
+    {
+        await using var command = Command(connection, transaction, KeepConflict(refused, body));
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    private static NpgsqlCommand Command(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        (string Sql, object[] Parameters) statement
+    )
+    {
+        var command = new NpgsqlCommand(statement.Sql, connection, transaction);
+        foreach (var value in statement.Parameters)
+            command.Parameters.Add(value as NpgsqlParameter ?? new NpgsqlParameter { Value = value });
+        return command;
+    }
+}
