@@ -84,6 +84,7 @@ internal sealed record BenchSettings(
         {
             ApplicationName = "pipeline-bench",
             MaxAutoPrepare = 32,
+            NoResetOnClose = true, // As the workers.
         }.ConnectionString;
 
     public static BenchSettings Read(string workersDll, string logFolder) =>

@@ -18,6 +18,7 @@ internal sealed class StatusDatabase : IAsyncDisposable
     {
         var builder = new NpgsqlDataSourceBuilder(connectionString);
         builder.ConnectionStringBuilder.ApplicationName = "pipeline-publisher";
+        builder.ConnectionStringBuilder.NoResetOnClose = true; // It only reads, and sets nothing in its sessions.
         builder.ConnectionStringBuilder.MaxPoolSize = ConnectionLimit;
         builder.ConnectionStringBuilder.CommandTimeout = CommandSeconds;
         builder.ConnectionStringBuilder.Timeout = ConnectSeconds;

@@ -94,7 +94,16 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
     public async Task HoldAsync(DatabaseFacade db, Func<Task> work, CancellationToken cancellation)
     {
         await db.ExecuteSqlAsync($"select pg_advisory_lock({(int)Use}, {Key})", cancellation);
-        await work();
+        try
+        {
+            await work();
+        }
+        catch
+        {
+            NpgsqlConnection.ClearPool((NpgsqlConnection)db.GetDbConnection()); // The lock ends with the session.
+            throw;
+        }
+
         await db.ExecuteSqlAsync($"select pg_advisory_unlock({(int)Use}, {Key})", cancellation);
     }
 
