@@ -7,7 +7,6 @@ using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Tests.Harness;
 using RabbitMQ.Client;
-using RabbitMQ.Client.Exceptions;
 using Shouldly;
 using Xunit;
 
@@ -67,7 +66,7 @@ public sealed class DeadLetteringTests : SlicePipeline
             await channel.BasicPublishAsync(exchange, "", "{}"u8.ToArray());
             return false;
         }
-        catch (PublishException)
+        catch (RabbitMQ.Client.Exceptions.PublishException)
         {
             return true;
         }
