@@ -63,7 +63,7 @@ internal static class WorkerHost
             lanes.BodySizeLimitBytes,
             bus =>
             {
-                bus.AddFailedCommands();
+                bus.AddCommands(configuration);
                 bus.AddImporting(configuration);
                 bus.AddGeneration(configuration);
                 bus.AddRendering(configuration);
@@ -72,7 +72,7 @@ internal static class WorkerHost
                 bus.AddReconciling(configuration);
                 bus.AddCataloguing(configuration);
                 bus.AddWebhooks(configuration);
-                bus.AddAuditing();
+                bus.AddAuditing(configuration);
             }
         );
 

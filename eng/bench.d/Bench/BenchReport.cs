@@ -25,7 +25,7 @@ internal static class BenchReport
 
         await output.WriteLineAsync(
             $"""
-            {plan.Commands:N0} commands of 1 KiB a round, {plan.Projects} projects × {plan.Scenes} scenes, two processes and eight lanes each, rounds: {plan.Rounds}, seed: {plan.Seed}
+            {plan.Commands:N0} commands of 1 KiB a round, {plan.Projects} projects × {plan.Scenes} scenes, two processes and eight lanes each, rounds: {plan.Rounds}, receipts before: {plan.Receipts:N0}, seed: {plan.Seed}
 
             | median of the rounds | pipeline | min..max | floor | min..max | ratio |
             |---|--:|--:|--:|--:|--:|

@@ -32,7 +32,7 @@ internal sealed class BenchRun(BenchPlan plan, BenchSettings settings)
     {
         Phases.Say($"{shape.Name}: lanes {shape.Lanes}, processes {shape.Processes}");
         await using var site = await BenchSite.CreateAsync(settings, cancellation);
-        await using var pipeline = new PipelineContender(settings, site, shape);
+        await using var pipeline = new PipelineContender(settings, site, shape, plan.Receipts);
         await using var floor = new FloorContender(settings, site, shape);
         var phases = new Phases(plan, settings, site);
         var pair = new Pair(shape);

@@ -23,6 +23,9 @@ internal sealed record BenchPlan(
 {
     private const int RatePerSecond = 200;
 
+    /// <summary>Receipts of earlier commands, which the pipeline's table holds before the first round.</summary>
+    public int Receipts { get; init; }
+
     /// <param name="quick">One round instead of three, half the commands, a third of the time at the fixed rate.</param>
     /// <param name="commands">Commands of a round; a small number also shortens the time at the fixed rate.</param>
     /// <param name="rounds">Null for the plan's own number.</param>

@@ -7,12 +7,23 @@ namespace Pipeline.Bench;
 /// <summary>
 /// The pipeline itself: worker processes as an operator starts them, with the default settings but for the number of lanes.
 /// </summary>
-internal sealed class PipelineContender(BenchSettings settings, BenchSite site, Shape shape) : IContender
+internal sealed class PipelineContender(BenchSettings settings, BenchSite site, Shape shape, int receipts) : IContender
 {
     // SaveImage asks the catalogue whether the object is there. The objects themselves nobody reads.
     private const string PlantSql = """
         insert into pipeline.catalog_objects (key, size, etag, content_type, last_modified, first_seen)
         select k, s, 'bench', 'image/png', now(), now() from unnest($1, $2) as x (k, s)
+        """;
+
+    // Receipts as commands leave them, of other projects, over the last ninety days.
+    private const string EarlierSql = """
+        insert into pipeline.receipts
+            (command_id, project_id, command, request_hash, outcome, project_version, replays, announcements, at)
+        select gen_random_uuid(), gen_random_uuid(), 'save-image', sha256(k::text::bytea), 'applied', k, 0,
+               json_build_array(json_build_object('exchange', 'image-saved', 'messageId', gen_random_uuid(),
+                   'body', json_build_object('commandId', gen_random_uuid(), 'reason', repeat('x', 300)))),
+               now() - interval '89 days' * (1 - k / $1::float8)
+        from generate_series(1, $1) k
         """;
 
     private const string BalancedSql = """
@@ -49,6 +60,10 @@ internal sealed class PipelineContender(BenchSettings settings, BenchSite site, 
     {
         await using var migrate = ChildProcess.Start(Log("migrate"), settings.WorkersDll, ["migrate"], Environment);
         await migrate.SucceedAsync(cancellation);
+        await using var earlier = site.Source.CreateCommand(EarlierSql);
+        earlier.Parameters.AddWithValue(receipts);
+        earlier.CommandTimeout = 0; // As long as it takes: a million are a minute.
+        await earlier.ExecuteNonQueryAsync(cancellation);
     }
 
     public Task StartAsync(CancellationToken cancellation)

@@ -7,6 +7,7 @@ var log = new Option<string>("--log") { Description = "Folder for the processes'
 var seed = new Option<int?>("--seed") { Description = "Of the random projects; random when left out." };
 var rounds = new Option<int?>("--rounds") { Description = "Rounds of each, taken in turn; the median counts." };
 var commands = new Option<int?>("--commands") { Description = "Commands of a round; 20,000 when left out." };
+var receipts = new Option<int>("--receipts") { Description = "Receipts of earlier commands that are there already." };
 var quick = new Option<bool>("--quick") { Description = "One round of 10,000 commands, 10 s at the fixed rate." };
 
 var run = new Command("run", "Measure, print the table and the JSON line.")
@@ -16,6 +17,7 @@ var run = new Command("run", "Measure, print the table and the JSON line.")
     seed,
     rounds,
     commands,
+    receipts,
     quick,
 };
 run.SetAction(
@@ -26,7 +28,10 @@ run.SetAction(
             arguments.GetValue(commands),
             arguments.GetValue(rounds),
             arguments.GetValue(seed) ?? Random.Shared.Next()
-        );
+        ) with
+        {
+            Receipts = arguments.GetValue(receipts),
+        };
         var settings = BenchSettings.Read(arguments.GetValue(workers)!, arguments.GetValue(log)!);
         return BenchRun.RunAsync(plan, settings, cancellation);
     }

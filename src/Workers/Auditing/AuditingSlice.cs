@@ -10,8 +10,10 @@ namespace Pipeline.Workers.Auditing;
 internal static class AuditingSlice
 {
     /// <summary>Adds the queue <c>record-dead-letter-actions</c>. Needs the rooms Persistence and Messaging.</summary>
-    public static void AddAuditing(this IBusRegistrationConfigurator bus)
+    public static void AddAuditing(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
+        var keep = RetentionRule.Read(configuration, "DeadLetterActions", days: 365);
+        bus.AddSingleton(new RetentionRule("dead_letter_actions", "t.begun_at < $1", keep));
         bus.AddSingleton<AuditMetrics>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RecordDeadLetterActions>()));
         bus.AddConsumer<RecordDeadLetterActionsConsumer, RecordDeadLetterActionsConsumerDefinition>();

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
 
 namespace Pipeline.Workers.Cataloguing;
@@ -32,6 +33,7 @@ internal static class CataloguingSlice
         bus.AddSingleton<IValidateOptions<CataloguingOptions>, CataloguingOptions>();
         bus.AddSingleton(provider => provider.GetRequiredService<IOptions<CataloguingOptions>>().Value);
 
+        AddRetention(bus, RetentionRule.Read(configuration, "Rebuilds", days: 90));
         bus.TryAddSingleton(TimeProvider.System);
         bus.AddSingleton<CatalogMetrics>();
         bus.AddSingleton<ObjectCheck>();
@@ -55,5 +57,19 @@ internal static class CataloguingSlice
         bus.AddConsumer<SweepCatalogConsumer, SweepCatalogConsumerDefinition>();
         bus.AddSagaStateMachine<CatalogRebuildStateMachine, CatalogRebuildSaga, CatalogRebuildSagaDefinition>()
             .PostgresRepository();
+    }
+
+    private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
+    {
+        const string Ended = """
+            exists (select from pipeline.catalog_rebuilds r where r.correlation_id = t.rebuild_id and r.ended_at < $1)
+            """;
+        const string Alone = """
+            t.ended_at < $1
+            and not exists (select from pipeline.catalog_rebuild_requests q where q.rebuild_id = t.correlation_id)
+            """;
+        bus.AddSingleton(new RetentionRule("catalog_rebuild_parts", Ended, keep));
+        bus.AddSingleton(new RetentionRule("catalog_rebuild_requests", Ended, keep));
+        bus.AddSingleton(new RetentionRule("catalog_rebuilds", Alone, keep));
     }
 }

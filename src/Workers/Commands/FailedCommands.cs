@@ -1,6 +1,7 @@
 using MassTransit;
 using MassTransit.Middleware;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Commands;
 
@@ -19,8 +20,13 @@ internal sealed record CarriedCommand(Type Message, Func<object, object> Command
 /// <summary>Puts the filter before the dead letters of the slices' queues.</summary>
 internal static class FailedCommands
 {
-    public static void AddFailedCommands(this IBusRegistrationConfigurator bus)
+    /// <summary>Adds what every slice with commands needs, and the queue of dead letters' copies.</summary>
+    /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
+    public static void AddCommands(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
+        var keep = RetentionRule.Read(configuration, "Receipts", days: 90);
+        bus.AddSingleton(new RetentionRule("receipts", "t.at < $1", keep));
+        bus.AddSingleton(new RetentionRule("receipt_conflicts", "t.at < $1", keep));
         bus.AddSingleton<CommandAnswers>();
         bus.AddSingleton<CommandFailures>();
         bus.AddSingleton<FailedCommandFilter>();

@@ -38,6 +38,7 @@ internal static class DeletingSlice
         var options = configuration.GetSection(DeletionOptions.Section).Get<DeletionOptions>() ?? new();
         options.Validate();
         bus.AddSingleton(options);
+        AddRetention(bus, configuration);
         bus.AddSingleton<DeletionMetrics>();
         bus.AddSingleton<DeletionKeys>();
         bus.AddSingleton<ObjectPurge>();
@@ -47,6 +48,24 @@ internal static class DeletingSlice
         bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
         bus.AddConsumer<PurgeImageConsumer, PurgeImageConsumerDefinition>();
         bus.AddSagaStateMachine<DeletionStateMachine, DeletionSaga, DeletionSagaDefinition>().PostgresRepository();
+    }
+
+    private static void AddRetention(IBusRegistrationConfigurator bus, IConfiguration configuration)
+    {
+        const string OfEnded = """
+            exists (select from pipeline.deletions d where d.correlation_id = t.deletion_id
+                and d.current_state in ('Completed', 'Restored') and d.updated_at < $1)
+            """;
+        const string Ended = """
+            t.current_state in ('Completed', 'Restored') and t.updated_at < $1
+            and not exists (select from pipeline.deletion_keys k where k.deletion_id = t.correlation_id)
+            """;
+        var keep = RetentionRule.Read(configuration, "Deletions", days: 90);
+        bus.AddSingleton(new RetentionRule("deletion_keys", OfEnded, keep));
+        bus.AddSingleton(new RetentionRule("deletions", Ended, keep));
+        // As long as somebody may still send a save with such a key.
+        keep = RetentionRule.Read(configuration, "PurgedKeys", days: 365);
+        bus.AddSingleton(new RetentionRule("purged_objects", "t.purged_at < $1", keep));
     }
 }
 

@@ -29,10 +29,45 @@ internal static class GenerationSlice
         typeof(RetryGeneration),
     ];
 
+    private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
+    {
+        const string IsEnded = """
+            g.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled') and g.updated_at < $1
+            """;
+        const string OfEnded = $"""
+            exists (select from pipeline.generation_requests g where g.correlation_id = t.generation_id and {IsEnded})
+            """;
+        const string OfNone = """
+            t.lease_until < $1
+            and not exists (select from pipeline.generation_requests g where g.correlation_id = t.generation_id)
+            """;
+        const string Alone = """
+            t.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled') and t.updated_at < $1
+            and not exists (select from pipeline.generation_targets x where x.generation_id = t.correlation_id)
+            and not exists (select from pipeline.generation_attempts x where x.generation_id = t.correlation_id)
+            """;
+        bus.AddSingleton(new RetentionRule("generation_targets", $"t.outcome is not null and {OfEnded}", keep));
+        bus.AddSingleton(new RetentionRule("generation_attempts", $"t.ended_at < $1 and {OfEnded}", keep));
+        bus.AddSingleton(new RetentionRule("generation_leases", OfNone, keep));
+        bus.AddSingleton(new RetentionRule("generation_requests", Alone, keep));
+
+        const string OfComplete = """
+            exists (select from pipeline.generation_storyboards s
+                where s.command_id = t.storyboard_id and s.completed_at < $1)
+            """;
+        const string Complete = """
+            t.completed_at < $1
+            and not exists (select from pipeline.generation_storyboard_items i where i.storyboard_id = t.command_id)
+            """;
+        bus.AddSingleton(new RetentionRule("generation_storyboard_items", OfComplete, keep));
+        bus.AddSingleton(new RetentionRule("generation_storyboards", Complete, keep));
+    }
+
     public static void AddGeneration(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
         var options = configuration.GetSection(GenerationOptions.Section).Get<GenerationOptions>() ?? new();
         options.Validate();
+        AddRetention(bus, RetentionRule.Read(configuration, "Generations", days: 90));
         bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();

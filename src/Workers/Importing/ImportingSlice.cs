@@ -3,12 +3,16 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Importing;
 
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class ImportingSlice
 {
+    // An import that has not ended by then never will: it keeps the sweep from its object no longer.
+    private static readonly TimeSpan SourceLength = TimeSpan.FromDays(30);
+
     /// <summary>Adds the queue <c>import-image</c>. Needs the rooms Storage, Persistence and Messaging.</summary>
     public static void AddImporting(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
@@ -22,6 +26,7 @@ internal static class ImportingSlice
             provider.GetRequiredService<ImportingOptions>().FetchLimits,
             provider.GetRequiredService<TimeProvider>()
         ));
+        bus.AddSingleton(new RetentionRule("import_sources", "t.begun_at < $1", SourceLength));
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();

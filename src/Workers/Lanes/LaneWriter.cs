@@ -23,6 +23,10 @@ internal sealed class LaneWriter(
     private const string LockSql =
         "select id, version, deleted_at from pipeline.projects where id = any($1) order by id for update";
 
+    // The place of a replayed command whose failure is not on record, because the retention has deleted it, or because
+    // the broker's dead letter was replayed at once. Whatever has decided the same counts as newer.
+    private const long Oldest = 0;
+
     private const string CreateSql = """
         insert into pipeline.projects (id, version, created_at, updated_at)
         select id, 0, $2, $2 from unnest($1) as id order by id
@@ -166,6 +170,8 @@ internal sealed class LaneWriter(
             {
                 if (earlier?.Place is { } place)
                     entry.Reopen(place);
+                else if (entry.Replays > 0)
+                    entry.Reopen(Oldest);
                 run.Add(entry);
                 running.Add(entry.CommandId);
             }

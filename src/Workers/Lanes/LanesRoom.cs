@@ -2,6 +2,7 @@ using Npgsql;
 using Pipeline.Contracts;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Lanes;
@@ -9,6 +10,9 @@ namespace Pipeline.Workers.Lanes;
 /// <summary>All that the host needs to know of the lanes.</summary>
 internal static class LanesRoom
 {
+    // Longer than any message waits between two deliveries.
+    private static readonly TimeSpan SuspicionLength = TimeSpan.FromDays(7);
+
     public static LaneOptions ReadOptions(IConfiguration configuration)
     {
         var options = configuration.GetSection(LaneOptions.Section).Get<LaneOptions>() ?? new LaneOptions();
@@ -23,6 +27,7 @@ internal static class LanesRoom
         services.AddSingleton<LaneMetrics>();
         services.AddSingleton<LaneWriter>();
         services.AddSingleton<LaneSuspects>();
+        services.AddSingleton(new RetentionRule("lane_suspects", "t.started_at < $1", SuspicionLength));
         services.AddSingleton<LaneApplier>();
         services.AddSingleton<LaneReader>();
         services.AddSingleton<ILaneWork, LaneWork>();

@@ -54,6 +54,7 @@ internal static class PersistenceRoom
                 .UseLoggerFactory(provider.GetService<ILoggerFactory>())
                 .Build()
         );
+        services.AddHostedService<RetentionSweeper>();
         services.AddDbContextFactory<PipelineDbContext>(
             (provider, options) => Configure(options, provider.GetRequiredService<NpgsqlDataSource>())
         );

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Reconciling;
 using Pipeline.Wire;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Reconciling;
 
@@ -19,6 +20,7 @@ internal static class ReconcilingSlice
         bus.AddSingleton<IValidateOptions<ReconcilingOptions>, ReconcilingOptions>();
         bus.AddSingleton(provider => provider.GetRequiredService<IOptions<ReconcilingOptions>>().Value);
 
+        AddRetention(bus, RetentionRule.Read(configuration, "Reconciliations", days: 90));
         bus.TryAddSingleton(TimeProvider.System);
         bus.AddSingleton<ReconcilingMetrics>();
         bus.AddSingleton<KnownKeys>();
@@ -32,5 +34,19 @@ internal static class ReconcilingSlice
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<DiscardObject>()));
         bus.AddConsumer<ReconcileConsumer, ReconcileConsumerDefinition>();
         bus.AddConsumer<DiscardObjectConsumer, DiscardObjectConsumerDefinition>();
+    }
+
+    private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
+    {
+        const string Ended = """
+            exists (select from pipeline.reconciliations r where r.id = t.reconciliation_id and r.ended_at < $1)
+            """;
+        const string Alone = """
+            t.ended_at < $1
+            and not exists (select from pipeline.reconciliation_findings f where f.reconciliation_id = t.id)
+            and not exists (select from pipeline.reconciliations r where r.repair_of = t.id)
+            """;
+        bus.AddSingleton(new RetentionRule("reconciliation_findings", Ended, keep));
+        bus.AddSingleton(new RetentionRule("reconciliations", Alone, keep));
     }
 }

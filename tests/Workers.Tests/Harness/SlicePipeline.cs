@@ -237,7 +237,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             BodyLimit,
             bus =>
             {
-                bus.AddFailedCommands();
+                bus.AddCommands(builder.Configuration);
                 AddSlice(bus, builder.Configuration);
             }
         );
