@@ -20,12 +20,21 @@ internal sealed record CarriedCommand(Type Message, Func<object, object> Command
 /// <summary>Puts the filter before the dead letters of the slices' queues.</summary>
 internal static class FailedCommands
 {
+    // The receipt of a project's storyboard is all that tells which one is the newest: an older one that is replayed
+    // must find it. So each project keeps that one.
+    private const string OldReceipts = """
+        t.at < $1
+        and not (t.command = 'define-scenes' and t.outcome in ('applied', 'unchanged') and not exists (
+            select from pipeline.receipts n where n.project_id = t.project_id and n.command = 'define-scenes'
+                and n.outcome in ('applied', 'unchanged') and n.place > t.place))
+        """;
+
     /// <summary>Adds what every slice with commands needs, and the queue of dead letters' copies.</summary>
     /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
     public static void AddCommands(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
         var keep = RetentionRule.Read(configuration, "Receipts", days: 90);
-        bus.AddSingleton(new RetentionRule("receipts", "t.at < $1", keep));
+        bus.AddSingleton(new RetentionRule("receipts", OldReceipts, keep));
         bus.AddSingleton(new RetentionRule("receipt_conflicts", "t.at < $1", keep));
         bus.AddSingleton<CommandAnswers>();
         bus.AddSingleton<CommandFailures>();

@@ -5,11 +5,12 @@ namespace Pipeline.Workers.Commands;
 /// <summary>Where a command stands in its project's order that the broker gave up before any worker had decided it.</summary>
 internal static class GivenUpPlace
 {
-    // That of the last thing which the project had decided until then: what came behind it is newer.
+    // That of the last thing which the project had decided until then: what came behind it is newer. A replay has the
+    // place of its first decision and the time of its last, and says nothing.
     private const string Sql = """
         update pipeline.receipts set place = greatest(
             (select r.place from pipeline.receipts r
-             where r.project_id = $2 and r.at < $3 and r.command_id <> $1 order by r.at desc, r.place desc limit 1),
+             where r.project_id = $2 and r.at < $3 and r.command_id <> $1 and r.replays = 0 order by r.at desc, r.place desc limit 1),
             (select max(i.place) from pipeline.images i where i.project_id = $2 and i.updated_at < $3),
             0)
         where command_id = $1

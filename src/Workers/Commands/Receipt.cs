@@ -32,8 +32,10 @@ internal sealed class Receipt
 
     public required DateTimeOffset At { get; set; }
 
-    /// <summary>Where the first decision stands in the project's order; drawn by the database, and kept by a replay.</summary>
-    public long Place { get; init; }
+    /// <summary>
+    /// Where the first decision stands in the project's order, kept by a replay. Null for one that the database draws.
+    /// </summary>
+    public long? Place { get; init; }
 }
 
 internal sealed class ReceiptConfiguration : IEntityTypeConfiguration<Receipt>
@@ -52,6 +54,10 @@ internal sealed class ReceiptConfiguration : IEntityTypeConfiguration<Receipt>
         receipt.Property(x => x.Replays).HasColumnName("replays");
         receipt.Property(x => x.Announcements).HasColumnName("announcements").HasColumnType("json");
         receipt.Property(x => x.At).HasColumnName("at");
-        receipt.Property(x => x.Place).HasColumnName("place").HasDefaultValueSql("nextval('pipeline.places')");
+        receipt
+            .Property(x => x.Place)
+            .HasColumnName("place")
+            .IsRequired()
+            .HasDefaultValueSql("nextval('pipeline.places')");
     }
 }

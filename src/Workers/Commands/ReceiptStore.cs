@@ -40,9 +40,11 @@ internal static class ReceiptStore
     // back ($11). Every other receipt stands, and then no row is written.
     private const string WriteSql = """
         insert into pipeline.receipts as r
-            (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at)
-        select c, p, n, h, o, e, v, y, a::json, t
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality as x (c, p, n, h, o, e, v, y, a, t, k)
+            (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at,
+             place)
+        select c, p, n, h, o, e, v, y, a::json, t, coalesce(l, nextval('pipeline.places'))
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12) with ordinality
+            as x (c, p, n, h, o, e, v, y, a, t, l, k)
         order by k
         on conflict (command_id) do update
             set project_id = excluded.project_id, outcome = excluded.outcome, reason = excluded.reason,
@@ -76,6 +78,7 @@ internal static class ReceiptStore
                 receipts.Select(x => x.Announcements).ToArray(),
                 receipts.Select(x => x.At).ToArray(),
                 isTakenBack,
+                receipts.Select(x => x.Place).ToArray(),
             ]
         );
 

@@ -60,12 +60,17 @@ internal static class DeletingSlice
             t.current_state in ('Completed', 'Restored') and t.updated_at < $1
             and not exists (select from pipeline.deletion_keys k where k.deletion_id = t.correlation_id)
             """;
+        // A deletion that has failed may be repeated, and would delete what came under the key since.
+        const string Purged = """
+            t.purged_at < $1
+            and not exists (select from pipeline.deletion_keys k where k.key = t.key)
+            """;
         var keep = RetentionRule.Read(configuration, "Deletions", days: 90);
         bus.AddSingleton(new RetentionRule("deletion_keys", OfEnded, keep));
         bus.AddSingleton(new RetentionRule("deletions", Ended, keep));
         // As long as somebody may still send a save with such a key.
         keep = RetentionRule.Read(configuration, "PurgedKeys", days: 365);
-        bus.AddSingleton(new RetentionRule("purged_objects", "t.purged_at < $1", keep));
+        bus.AddSingleton(new RetentionRule("purged_objects", Purged, keep));
     }
 }
 

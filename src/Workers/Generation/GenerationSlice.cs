@@ -67,7 +67,12 @@ internal static class GenerationSlice
     {
         var options = configuration.GetSection(GenerationOptions.Section).Get<GenerationOptions>() ?? new();
         options.Validate();
-        AddRetention(bus, RetentionRule.Read(configuration, "Generations", days: 90));
+        var keep = RetentionRule.Read(configuration, "Generations", days: 90);
+        if (keep > RetentionRule.Read(configuration, "Receipts", days: 90))
+            throw new InvalidOperationException(
+                "Retention__Generations must not be longer than Retention__Receipts, which tell a storyboard's state."
+            );
+        AddRetention(bus, keep);
         bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();

@@ -10,6 +10,12 @@ namespace Pipeline.Workers.Importing;
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class ImportingSlice
 {
+    // A failed import keeps its upload for the replay, as long as its receipt is kept.
+    private const string NotFailed = """
+        t.begun_at < $1
+        and not exists (select from pipeline.receipts r where r.command_id = t.command_id and r.outcome = 'failed')
+        """;
+
     // An import that has not ended by then never will: it keeps the sweep from its object no longer.
     private static readonly TimeSpan SourceLength = TimeSpan.FromDays(30);
 
@@ -26,7 +32,7 @@ internal static class ImportingSlice
             provider.GetRequiredService<ImportingOptions>().FetchLimits,
             provider.GetRequiredService<TimeProvider>()
         ));
-        bus.AddSingleton(new RetentionRule("import_sources", "t.begun_at < $1", SourceLength));
+        bus.AddSingleton(new RetentionRule("import_sources", NotFailed, SourceLength));
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();

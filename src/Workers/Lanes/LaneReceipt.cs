@@ -34,5 +34,6 @@ internal sealed record LaneReceipt(
             Replays = Entry.Replays,
             Announcements = Announcement.Write(Announcements),
             At = At,
+            Place = Entry.Place,
         };
 }

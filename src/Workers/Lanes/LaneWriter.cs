@@ -82,7 +82,11 @@ internal sealed class LaneWriter(
         if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
             Repeat(transaction, entry, earlier);
         else
+        {
+            Place(entry, earlier);
             entry.Fail(reason, transaction.Now);
+        }
+
         await WriteReceiptsAsync(transaction, [entry], cancellation);
         await database.CommitAsync(cancellation);
         metrics.Committed([entry], clock.GetElapsedTime(startedAt));
@@ -168,10 +172,7 @@ internal sealed class LaneWriter(
                 Refuse(transaction, entry, refusal, known);
             else
             {
-                if (earlier?.Place is { } place)
-                    entry.Reopen(place);
-                else if (entry.Replays > 0)
-                    entry.Reopen(Oldest);
+                Place(entry, earlier);
                 run.Add(entry);
                 running.Add(entry.CommandId);
             }
@@ -179,6 +180,15 @@ internal sealed class LaneWriter(
 
         if (run.Count > 0)
             yield return run;
+    }
+
+    /// <summary>A replayed command has the place of its failure; one that comes for the first time has none yet.</summary>
+    private static void Place(LaneEntry entry, Known? failed)
+    {
+        if (failed?.Place is { } place)
+            entry.Reopen(place);
+        else if (entry.Replays > 0)
+            entry.Reopen(Oldest);
     }
 
     private static void Refuse(

@@ -77,11 +77,11 @@ internal sealed partial class OutboxRelay(
     /// <summary>Relays for as long as this connection is the leader's; returns at once where another one leads.</summary>
     private async Task LeadAsync(NpgsqlConnection connection, ConfirmedPublisher publisher, CancellationToken stopping)
     {
-        if (!await AdvisoryLock.Of(LockUse.OutboxLeader).TryTakeForSessionAsync(connection, stopping))
-            return;
-
+        var lead = AdvisoryLock.Of(LockUse.OutboxLeader);
         try
         {
+            if (!await lead.TryTakeForSessionAsync(connection, stopping))
+                return;
             // What has no queue is passed over, so that it cannot hold up the rest; the next round tries it again.
             var kept = new List<long>();
             while (!stopping.IsCancellationRequested)
@@ -97,8 +97,7 @@ internal sealed partial class OutboxRelay(
         finally
         {
             metrics.NoLongerLeader();
-            // A pooled connection keeps its session locks; closing it for good gives the lead away.
-            NpgsqlConnection.ClearPool(connection);
+            await lead.ReleaseAsync(connection, source); // Also where it is unknown whether it was taken.
         }
     }
 

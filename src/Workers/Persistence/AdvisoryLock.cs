@@ -47,6 +47,12 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
 {
     private const string TakeSql = "select pg_advisory_xact_lock($1, $2)";
 
+    // Without the warning that pg_advisory_unlock gives for a lock that the session has not.
+    private const string ReleaseSql = """
+        select pg_advisory_unlock($1, $2) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory'
+            and objsubid = 2 and classid::bigint = $1 and objid::bigint = $2::bigint & 4294967295
+        """;
+
     private const string TryTakeSql = "select pg_try_advisory_lock($1, $2)";
 
     /// <summary>The only lock of a use.</summary>
@@ -71,6 +77,23 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
     {
         await using var command = Command(connection, TryTakeSql);
         return (bool)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    /// <summary>
+    /// Gives a session's lock back, whether or not it was taken; a session that goes back to the pool must not keep it.
+    /// Where that fails, no session of the pool is used again, and the lock ends with its session.
+    /// </summary>
+    public async Task ReleaseAsync(NpgsqlConnection connection, NpgsqlDataSource source)
+    {
+        try
+        {
+            await using var command = Command(connection, ReleaseSql);
+            await command.ExecuteNonQueryAsync(CancellationToken.None);
+        }
+        catch (Exception e) when (e is NpgsqlException or InvalidOperationException)
+        {
+            source.Clear(); // NpgsqlConnection.ClearPool knows nothing of a data source's pool.
+        }
     }
 
     /// <summary>Waits for the lock within the context's transaction, but no longer than a limit.</summary>
@@ -98,13 +121,10 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
         {
             await work();
         }
-        catch
+        finally
         {
-            NpgsqlConnection.ClearPool((NpgsqlConnection)db.GetDbConnection()); // The lock ends with the session.
-            throw;
+            await db.ExecuteSqlAsync($"select pg_advisory_unlock({(int)Use}, {Key})", CancellationToken.None);
         }
-
-        await db.ExecuteSqlAsync($"select pg_advisory_unlock({(int)Use}, {Key})", cancellation);
     }
 
     private NpgsqlCommand Command(NpgsqlConnection connection, string sql) =>

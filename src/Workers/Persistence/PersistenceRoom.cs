@@ -40,8 +40,8 @@ internal static class PersistenceRoom
             ApplicationName = worker.SessionName,
             MaxAutoPrepare = PreparedStatements,
             MaxPoolSize = PoolSize,
-            // Nothing is set in a session that its next user might not want: settings and locks end with a transaction,
-            // and the session that leads the outbox is closed. Npgsql would send seven statements at each return to the
+            // Nothing stays in a session that its next user might not want: settings and locks end with a transaction,
+            // and the outbox's leader gives its lock back. Npgsql would send seven statements at each return to the
             // pool: half of all that PostgreSQL was sent, for nothing.
             NoResetOnClose = true,
             // A network that swallows packets must not hold a lane for longer than its lease.

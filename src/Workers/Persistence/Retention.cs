@@ -39,7 +39,7 @@ internal sealed record RetentionRule(string Table, string Where, TimeSpan Keep)
 /// Deletes what the rules say, a batch at a time, so that no table grows with the traffic for ever. A turn ends when a
 /// batch of each rule was not full.
 /// </summary>
-internal sealed class RetentionSweeper(
+internal sealed partial class RetentionSweeper(
     IEnumerable<RetentionRule> rules,
     NpgsqlDataSource source,
     TimeProvider clock,
@@ -59,14 +59,29 @@ internal sealed class RetentionSweeper(
     {
         foreach (var rule in _rules)
         {
-            int deleted;
-            do
+            try
             {
-                await using var command = source.CreateCommand(rule.Sql);
-                command.Parameters.AddWithValue(Clock.GetUtcNow() - rule.Keep);
-                command.Parameters.AddWithValue(BatchLimit);
-                deleted = await command.ExecuteNonQueryAsync(stopping);
-            } while (deleted == BatchLimit);
+                await SweepAsync(rule, stopping);
+            }
+            catch (NpgsqlException e) when (!stopping.IsCancellationRequested)
+            {
+                RuleFailed(rule.Table, e.Message); // The other tables have their turn all the same.
+            }
         }
     }
+
+    private async Task SweepAsync(RetentionRule rule, CancellationToken stopping)
+    {
+        int deleted;
+        do
+        {
+            await using var command = source.CreateCommand(rule.Sql);
+            command.Parameters.AddWithValue(Clock.GetUtcNow() - rule.Keep);
+            command.Parameters.AddWithValue(BatchLimit);
+            deleted = await command.ExecuteNonQueryAsync(stopping);
+        } while (deleted == BatchLimit);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Old rows of {Table} are deleted at the next turn: {Error}")]
+    private partial void RuleFailed(string table, string error);
 }

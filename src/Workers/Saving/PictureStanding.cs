@@ -6,7 +6,7 @@ namespace Pipeline.Workers.Saving;
 /// <summary>All that decides whether a picture may get other bytes.</summary>
 /// <param name="Image">The picture; null where there is none.</param>
 /// <param name="IsKnown">The wanted object has been seen in the store.</param>
-/// <param name="IsPurged">The wanted key was purged: it is never used again.</param>
+/// <param name="IsPurged">The wanted key was purged: it is not used again.</param>
 /// <param name="AwaitedKey">Of the replacement whose object is not there yet.</param>
 /// <param name="AwaitedPlace">The place of that replacement in the project's order.</param>
 /// <param name="IsSceneThere">The picture's scene exists, or none is wanted.</param>

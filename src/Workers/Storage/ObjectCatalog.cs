@@ -39,7 +39,7 @@ internal static class ObjectCatalog
     // A bound for a command that never comes to its end. One that comes later still is refused by the lane.
     private static readonly TimeSpan HoldLength = TimeSpan.FromHours(1);
 
-    /// <summary>Keys of a picture that were purged; none of them is ever used again.</summary>
+    /// <summary>Keys of a picture that were purged; none of them is used again.</summary>
     public static async Task<HashSet<string>> PurgedKeysAsync(
         NpgsqlConnection connection,
         Guid imageId,

@@ -143,6 +143,25 @@ public sealed class ReplayOrderTests(ScratchDatabase database) : IClassFixture<S
         (await ApplyAsync(Replayed(save))).ShouldBe([Outcomes.TargetMissing]);
     }
 
+    /// <summary>Its receipt is gone with time, or the broker gave it up and a person was faster than its receipt.</summary>
+    [Fact]
+    public async Task Command_whose_failure_is_not_on_record_is_older_than_all_that_is_also_after_it_failed_again()
+    {
+        var (old, later, save) = (Board("old"), Board("later"), Save(slot: 0));
+        await ApplyAsync(New(later));
+        await ApplyAsync(New(Save(slot: 0)));
+        foreach (var forgotten in new LaneEntry[] { Replayed(old), Replayed(save) })
+            await Writer.CommitFailureAsync(forgotten, Boom, default);
+
+        (await ApplyAsync(Replayed(old, 2), Replayed(save, 2))).ShouldBe([Outcomes.Superseded, Outcomes.Superseded]);
+        (await ApplyAsync(Replayed(Board("older")), Replayed(Save(slot: 0)), Replayed(Save(slot: 6)))).ShouldBe([
+            Outcomes.Superseded,
+            Outcomes.Superseded,
+            Outcomes.TargetMissing,
+        ]);
+        (await PromptAsync()).ShouldBe("later");
+    }
+
     public void Dispose() => _meters.Dispose();
 
     [Fact]
@@ -186,8 +205,8 @@ public sealed class ReplayOrderTests(ScratchDatabase database) : IClassFixture<S
     private static LaneEntry New<T>(T command)
         where T : class, ILaneCommand => LaneEntry.Of(command, command.CommandId, null, replays: 0, redeliveries: 0);
 
-    private static LaneEntry Replayed<T>(T command)
-        where T : class, ILaneCommand => LaneEntry.Of(command, command.CommandId, null, replays: 1, redeliveries: 0);
+    private static LaneEntry Replayed<T>(T command, int replays = 1)
+        where T : class, ILaneCommand => LaneEntry.Of(command, command.CommandId, null, replays, redeliveries: 0);
 
     private Task FailAsync<T>(T command)
         where T : class, ILaneCommand => Writer.CommitFailureAsync(New(command), Boom, default);

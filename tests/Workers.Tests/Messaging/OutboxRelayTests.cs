@@ -21,6 +21,17 @@ public sealed class OutboxRelayTests : SlicePipeline
     private const string Exchange = "outbox-order";
     private const int Batch = 500;
 
+    private static readonly string LeaderSql = $"""
+        select count(*) from pg_locks where locktype = 'advisory' and granted and objsubid = 2
+            and classid = {(int)LockUse.OutboxLeader} and objid = 0
+            and database = (select oid from pg_database where datname = current_database())
+        """;
+
+    private const string CancelSql = """
+        select pg_cancel_backend(pid) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%pipeline.outbox%'
+        """;
+
     private readonly List<NpgsqlConnection> _connections = [];
 
     public override async Task DisposeAsync()
@@ -184,6 +195,26 @@ public sealed class OutboxRelayTests : SlicePipeline
             TimeProvider.System,
             NullLogger<OutboxRelay>.Instance
         );
+
+    /// <summary>The session goes back to the pool: with its lock, nobody would ever lead again.</summary>
+    [Fact]
+    public async Task Leader_whose_statement_fails_gives_its_lead_back()
+    {
+        var options = Services.GetRequiredService<MessagingOptions>();
+        await using var hold = await BeginAsync();
+        await ExecuteAsync(hold, "lock table pipeline.outbox in access exclusive mode");
+        using var relay = NewRelay(options);
+        await relay.StartAsync(CancellationToken.None);
+        await Until.TrueAsync("it leads, and waits", async () => await AskAsync(LeaderSql) == "1");
+
+        await Until.TrueAsync("its statement is cancelled", async () => await AskAsync(CancelSql) == "True");
+        await Until.TrueAsync("nobody leads", async () => await AskAsync(LeaderSql) == "0");
+
+        await hold.CommitAsync();
+        await Until.TrueAsync("it leads again", async () => await AskAsync(LeaderSql) == "1");
+        await relay.StopAsync(CancellationToken.None);
+        await Until.TrueAsync("it has left", async () => await AskAsync(LeaderSql) == "0");
+    }
 
     private async Task<NpgsqlTransaction> BeginAsync()
     {

@@ -132,11 +132,11 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
     public async Task Database_of_a_year_is_small_and_keeps_what_is_recent_or_open()
     {
         var (longAgo, lately) = (TimeProvider.System.GetUtcNow().AddDays(-400), TimeProvider.System.GetUtcNow());
-        await FillAsync(FillSql, Old, longAgo);
-        await FillAsync(FillSql, Recent, lately);
-        await FillAsync(CoursesSql, Old, longAgo, true);
-        await FillAsync(CoursesSql, Recent, lately, true);
-        await FillAsync(CoursesSql, Open, longAgo, false);
+        await database.FillAsync(FillSql, Old, longAgo);
+        await database.FillAsync(FillSql, Recent, lately);
+        await database.FillAsync(CoursesSql, Old, longAgo, true);
+        await database.FillAsync(CoursesSql, Recent, lately, true);
+        await database.FillAsync(CoursesSql, Open, longAgo, false);
         using var sweeper = new RetentionSweeper(
             _rules,
             database.Source,
@@ -154,19 +154,7 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
         }
     }
 
-    private async Task FillAsync(string sql, params object[] parameters)
-    {
-        // Several statements with parameters, which one command cannot have.
-        foreach (var statement in sql.Split(";\n", StringSplitOptions.RemoveEmptyEntries))
-        {
-            await using var command = database.Source.CreateCommand(statement.TrimEnd().TrimEnd(';'));
-            foreach (var parameter in parameters)
-                command.Parameters.AddWithValue(parameter);
-            await command.ExecuteNonQueryAsync();
-        }
-    }
-
-    private static RetentionRule[] ReadRules()
+    internal static RetentionRule[] ReadRules()
     {
         using var worker = WorkerHost.Build();
         return [.. worker.Services.GetServices<RetentionRule>()];
