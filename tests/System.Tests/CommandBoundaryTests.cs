@@ -44,9 +44,14 @@ public sealed class CommandBoundaryTests : Stack
     {
         [typeof(SaveImage)] = "target-missing",
         [typeof(SubscribeWebhook)] = "applied",
-        [typeof(RecordObject)] = "unchanged",
+        [typeof(RecordObject)] = "target-missing",
         [typeof(CancelGeneration)] = "rejected",
     };
+
+    // A subscription is nobody's news but its own receiver's.
+    private static readonly string[] Announced = ["save-image", "record-object", "cancel-generation"];
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [("Lanes__LeaseLength", "00:00:03"), ("Webhooks__AllowPrivateNetworks", "true")];
@@ -89,8 +94,8 @@ public sealed class CommandBoundaryTests : Stack
             await HolderAsync(holder, "select pg_advisory_unlock($1)");
         var successor = StartWorker("successor");
         await UntilReceiptsAsync(Kinds.Count);
-        await UntilAsync("each is announced", async () => await HearAsync(client, heard) >= Kinds.Count);
-        await UntilAsync("nothing is on its way", async () => await this.PendingAsync() == 0);
+        await UntilAsync("nothing is on its way", async () => await this.PendingAsync() == 0, Limit);
+        await UntilAsync("all are heard of", async () => await HearAsync(client, heard) >= Announced.Length, Limit);
         await successor.StopAsync(); // It ends what it has at hand.
         await HearAsync(client, heard);
 
@@ -103,7 +108,7 @@ public sealed class CommandBoundaryTests : Stack
         (await ScalarAsync<long>("select count(*) from status.images")).ShouldBe(1);
         (await ScalarAsync<long>("select count(*) from status.webhook_subscriptions")).ShouldBe(1);
         (await ScalarAsync<long>("select max(version) from status.projects")).ShouldBe(1);
-        heard.Announced.Keys.ShouldBe(sent.Keys, ignoreOrder: true);
+        heard.Announced.Keys.Select(x => sent[x].Split(' ')[0]).ShouldBe(Announced, ignoreOrder: true);
         heard.Announced.Values.ShouldAllBe(x => x.Count == 1);
         (await this.DeadLettersAsync()).ShouldBeEmpty();
     }
