@@ -89,10 +89,29 @@ public sealed class GivenUpCommandTests : Stack
         HostWorker("second");
         await UntilReceiptsAsync(newer ? 4 : 3);
         (await OutcomeAsync(expired)).ShouldBe("failed");
+        await ForeseenAsync(newer ? 1 : 0);
+
+        // Without a receipt it is older than everything: the image of an hour ago as well.
+        await this.ExecuteAsync(Renamed(expired, "away"));
+        await ForeseenAsync(1);
+        await this.ExecuteAsync(Renamed(expired, "back"));
 
         (await this.DeskAsync("replay", "--all")).ExitCode.ShouldBe(0);
         await UntilAsync("it is decided anew", async () => await OutcomeAsync(expired) != "failed");
         (await OutcomeAsync(expired)).ShouldBe(outcome);
+    }
+
+    private async Task ForeseenAsync(int superseded)
+    {
+        var plan = await this.DeskAsync("replay", "--all", "--dry-run");
+        plan.Objects()[0].GetProperty("superseded").GetInt32().ShouldBe(superseded, plan.Error);
+    }
+
+    private static string Renamed(SaveImage command, string which)
+    {
+        var (id, other) = (command.CommandId, NameBasedGuid.Create(command.CommandId, "away"));
+        var (from, to) = which == "away" ? (id, other) : (other, id);
+        return $"update pipeline.receipts set command_id = '{to}' where command_id = '{from}'";
     }
 
     private Task<string> OutcomeAsync(SaveImage command) =>

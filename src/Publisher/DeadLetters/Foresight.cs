@@ -7,32 +7,36 @@ using Pipeline.Wire;
 namespace Pipeline.Publisher.DeadLetters;
 
 /// <summary>
-/// Says how many replayed lane commands would be <c>superseded</c>, by the same rules as the lane's handlers and from the
-/// views. It is a forecast: what is written until the replay counts as well.
+/// Says how many replayed lane commands would be <c>superseded</c>, by the same rules as the lane's handlers and from
+/// the views. A letter without a receipt is older than everything. It is a forecast: what is written until the replay
+/// counts as well.
 /// </summary>
 internal sealed class Foresight(StatusDatabase database)
 {
     private const string StoryboardsSql = """
-        select count(*) from status.receipt_places mine
-        where mine.command_id = any($1) and mine.command = 'define-scenes' and mine.outcome = 'failed'
+        select count(*) from unnest($1, $2) as w (command_id, project_id)
+        left join status.receipt_places mine on mine.command_id = w.command_id
+        where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.receipt_places newer
-                where newer.project_id = mine.project_id and newer.command = 'define-scenes'
-                    and newer.outcome in ('applied', 'unchanged') and newer.place > mine.place)
+                where newer.project_id = w.project_id and newer.command = 'define-scenes'
+                    and newer.outcome in ('applied', 'unchanged') and newer.place > coalesce(mine.place, 0))
         """;
 
     private const string PicturesSql = """
         select count(*)
-        from unnest($1, $2, $3, $4, $5::integer[], $6) as w (command_id, image_id, object_key, scene_id, scene_index, slot)
-        join status.receipt_places mine on mine.command_id = w.command_id
-        where mine.command = 'save-image' and mine.outcome = 'failed'
+        from unnest($1, $2, $3, $4, $5::integer[], $6, $7)
+            as w (command_id, image_id, object_key, scene_id, scene_index, slot, project_id)
+        left join status.receipt_places mine on mine.command_id = w.command_id
+        where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.images i join status.image_places p on p.id = i.id
-                where i.project_id = mine.project_id
+                where i.project_id = w.project_id
                     and case
                         when i.id = w.image_id
-                            then i.deleted_at is not null or i.object_key <> w.object_key and p.place > mine.place
-                        else i.deleted_at is null and i.slot = w.slot and p.place > mine.place
+                            then i.deleted_at is not null
+                                or i.object_key <> w.object_key and p.place > coalesce(mine.place, 0)
+                        else i.deleted_at is null and i.slot = w.slot and p.place > coalesce(mine.place, 0)
                             and case
                                 when w.scene_id is not null then i.scene_id = w.scene_id
                                 when w.scene_index is not null then i.scene_index = w.scene_index
@@ -44,22 +48,23 @@ internal sealed class Foresight(StatusDatabase database)
     private const string ReplacementsSql = """
         select count(*)
         from unnest($1, $2) as w (command_id, image_id)
-        join status.receipt_places mine on mine.command_id = w.command_id
-        where mine.command = 'replace-image' and mine.outcome = 'failed'
+        left join status.receipt_places mine on mine.command_id = w.command_id
+        where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.images i join status.image_places p on p.id = i.id
-                where i.id = w.image_id and (i.deleted_at is not null or p.place > mine.place))
+                where i.id = w.image_id and (i.deleted_at is not null or p.place > coalesce(mine.place, 0)))
         """;
 
     public async Task<int> SupersededAsync(IReadOnlyCollection<DeadLetter> letters, CancellationToken cancellation)
     {
-        var storyboards = letters
-            .Where(x => x.Type == WireNames.ExchangeOf<DefineScenes>() && x.CommandId is not null)
-            .Select(x => x.CommandId!.Value)
-            .ToArray();
+        var storyboards = Of<DefineScenes>(letters);
         var pictures = Of<SaveImage>(letters);
         var replacements = Of<ReplaceImage>(letters);
-        return await CountAsync(StoryboardsSql, storyboards.Length, [storyboards])
+        return await CountAsync(
+                StoryboardsSql,
+                storyboards.Count,
+                [storyboards.Select(x => x.Id).ToArray(), storyboards.Select(x => x.Command.ProjectId).ToArray()]
+            )
             + await CountAsync(
                 PicturesSql,
                 pictures.Count,
@@ -70,6 +75,7 @@ internal sealed class Foresight(StatusDatabase database)
                     pictures.Select(x => x.Command.SceneId).ToArray(),
                     pictures.Select(x => x.Command.SceneIndex).ToArray(),
                     pictures.Select(x => x.Command.Slot).ToArray(),
+                    pictures.Select(x => x.Command.ProjectId).ToArray(),
                 ]
             )
             + await CountAsync(
