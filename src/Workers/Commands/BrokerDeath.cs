@@ -6,14 +6,11 @@ using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Commands;
 
-/// <summary>The broker itself has made a message a dead letter: no worker will ever answer it.</summary>
-internal sealed class GivenUpException(string reason) : Exception(reason);
-
 /// <summary>What the broker says of a message that it has moved to the dead letters.</summary>
 /// <param name="Original">The message as it lay in its queue.</param>
 /// <param name="Reason">Why, for people.</param>
 /// <param name="At">When, by the broker's clock, in whole seconds.</param>
-internal sealed record BrokerDeath(Delivery Original, GivenUpException Reason, DateTimeOffset At)
+internal sealed record BrokerDeath(Delivery Original, string Reason, DateTimeOffset At)
 {
     /// <summary>Set by the broker; its first entry is the newest (RabbitMQ, "Dead Letter Exchanges").</summary>
     private const string Header = "x-death";
@@ -43,11 +40,7 @@ internal sealed record BrokerDeath(Delivery Original, GivenUpException Reason, D
             RoutingKey = TextOf(keys) ?? copy.RoutingKey,
         };
         var at = newest.TryGetValue("time", out var time) && time is AmqpTimestamp seconds ? seconds.UnixTime : 0;
-        return new BrokerDeath(
-            original,
-            new GivenUpException(Describe(TextIn(newest, "reason"))),
-            DateTimeOffset.FromUnixTimeSeconds(at)
-        );
+        return new BrokerDeath(original, Describe(TextIn(newest, "reason")), DateTimeOffset.FromUnixTimeSeconds(at));
     }
 
     private static string Describe(string? reason) =>

@@ -60,12 +60,12 @@ internal sealed partial class CommandFailures(
 
     /// <summary>The receipt of a command that nobody could carry out.</summary>
     /// <param name="delivery">The command, or a message that carries it; nothing is recorded for any other.</param>
-    /// <param name="error">Why.</param>
+    /// <param name="reason">Why, for people.</param>
     /// <param name="cancellation">Ends the wait for the database.</param>
     /// <param name="givenUpAt">When the broker gave the message up; null where a consumer has seen it.</param>
     public async Task FailAsync(
         Delivery delivery,
-        Exception error,
+        string reason,
         CancellationToken cancellation,
         DateTimeOffset? givenUpAt = null
     )
@@ -84,7 +84,6 @@ internal sealed partial class CommandFailures(
 
         if (command is null)
             return;
-        var reason = Describe(error);
         var isNew = false;
         await RecordAsync(
             command.Command,
@@ -124,7 +123,9 @@ internal sealed partial class CommandFailures(
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         var at = clock.GetDatabaseNow();
         var failed = new CommandFailed(command.CommandId, command.ProjectId, command.Command, reason, at);
-        var isFirst = await ReceiptStore.FindAsync(connection, transaction, command.CommandId, cancellation) is null;
+        var isPlaced =
+            givenUpAt is not null
+            && await ReceiptStore.FindAsync(connection, transaction, command.CommandId, cancellation) is null;
         var replay = command.Replays == 0 ? "" : $"/{command.Replays}"; // Another failure than the one before.
         var isNew = await CommandReceipts.EndAsync(
             connection,
@@ -136,8 +137,8 @@ internal sealed partial class CommandFailures(
             at,
             cancellation
         );
-        if (isNew && isFirst && givenUpAt is { } time)
-            await GivenUpPlace.KeepAsync(connection, transaction, command, time, cancellation);
+        if (isNew && isPlaced)
+            await GivenUpPlace.KeepAsync(connection, transaction, command, givenUpAt!.Value, cancellation);
         await transaction.CommitAsync(cancellation);
         return isNew;
     }
@@ -164,10 +165,8 @@ internal sealed partial class CommandFailures(
     }
 
     // MassTransit wraps what a saga's transition throws, and EF Core what a statement does: the cause tells more.
-    private static string Describe(Exception error)
+    public static string Describe(Exception error)
     {
-        if (error is GivenUpException)
-            return error.Message;
         var cause = error;
         while (cause is MassTransitException or DbUpdateException && cause.InnerException is { } inner)
             cause = inner;

@@ -19,13 +19,14 @@ internal sealed class FailedCommandFilter(CommandFailures failures)
         // The process stops, and that is no failure of the command: with this error the broker delivers it again.
         context.CancellationToken.ThrowIfCancellationRequested();
         var delivery = Delivery.Of(context);
-        // Only a long outage leads here. The copy is all that tells of the failure, so it comes again.
+        // The database was away for longer than the retries last. Without the copy the command would have no receipt,
+        // so the broker delivers the copy again.
         if (delivery.Queue == DeadLetterCopy.Queue)
             ExceptionDispatchInfo.Throw(context.Exception);
         if (context.Exception is SerializationException)
             await failures.RefuseAsync(delivery, context.Exception, context.CancellationToken);
         else
-            await failures.FailAsync(delivery, context.Exception, context.CancellationToken);
+            await failures.FailAsync(delivery, CommandFailures.Describe(context.Exception), context.CancellationToken);
         var moved = new FailedDelivery(context);
         UnreadableCommand.KeepExchange(moved);
         await next.Send(moved);

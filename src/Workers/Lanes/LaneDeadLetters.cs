@@ -70,15 +70,11 @@ internal static class LaneDeadLetters
 
     private static WireMessage Copy(string exchange, Delivery delivery, Action<SendHeaders> set)
     {
-        var properties = new BasicProperties(delivery.Properties)
-        {
-            Headers = new Dictionary<string, object?>(
-                delivery.Properties.Headers ?? new Dictionary<string, object?>(StringComparer.Ordinal),
-                StringComparer.Ordinal
-            ),
-        };
-        properties.ClearExpiration(); // A dead letter waits for a person.
-        properties.ClearUserId(); // The broker refuses a message whose user is not the one that publishes it.
+        var properties = MovedMessage.PropertiesOf(delivery.Properties);
+        properties.Headers = new Dictionary<string, object?>(
+            delivery.Properties.Headers ?? new Dictionary<string, object?>(StringComparer.Ordinal),
+            StringComparer.Ordinal
+        );
         foreach (var name in OfTheDelivery)
             properties.Headers.Remove(name);
         var headers = new MoveTransportHeaders(properties);

@@ -7,15 +7,26 @@ using RabbitMQ.Client;
 
 namespace Pipeline.Workers.Messaging;
 
-/// <summary>
-/// Properties of a message on its way to the dead letters. The sender's <c>user_id</c> goes: the broker refuses a
-/// message whose user is not the one that publishes it, and closes the channel with all its consumers (406), again with
-/// each delivery. The time limit goes: a dead letter waits for a person.
-/// </summary>
-/// <remarks>MassTransit 8.5.12, RabbitMqMoveTransport: it copies what this context gives it.</remarks>
-internal static class MovedProperties
+/// <summary>A message as it is moved to the dead letters.</summary>
+/// <remarks>MassTransit 8.5.12, RabbitMqMoveTransport: it copies the properties that this payload gives it.</remarks>
+internal sealed class MovedMessage(RabbitMqBasicConsumeContext delivery) : RabbitMqBasicConsumeContext
 {
-    public static IReadOnlyBasicProperties Of(IReadOnlyBasicProperties original)
+    public string Exchange => delivery.Exchange;
+
+    public string RoutingKey => delivery.RoutingKey ?? "";
+
+    public string ConsumerTag => delivery.ConsumerTag;
+
+    public ulong DeliveryTag => delivery.DeliveryTag;
+
+    public IReadOnlyBasicProperties Properties { get; } = PropertiesOf(delivery.Properties);
+
+    /// <summary>
+    /// Properties without the sender's <c>user_id</c>, because the broker refuses a message whose user is not the one
+    /// that publishes it, and closes the channel with all its consumers (406). And without the time limit, because a
+    /// dead letter stays until a person handles it.
+    /// </summary>
+    public static BasicProperties PropertiesOf(IReadOnlyBasicProperties original)
     {
         var properties = new BasicProperties(original);
         properties.ClearUserId();
@@ -26,52 +37,27 @@ internal static class MovedProperties
 
 /// <summary>A message that failed, as it is moved to the dead letters.</summary>
 internal sealed class FailedDelivery(ExceptionReceiveContext failed)
-    : RescueExceptionReceiveContext(failed, failed.Exception),
-        RabbitMqBasicConsumeContext
+    : RescueExceptionReceiveContext(failed, failed.Exception)
 {
-    private readonly RabbitMqBasicConsumeContext _delivery = failed.GetPayload<RabbitMqBasicConsumeContext>();
-
-    public string Exchange => _delivery.Exchange;
-
-    public string RoutingKey => _delivery.RoutingKey ?? "";
-
-    public string ConsumerTag => _delivery.ConsumerTag;
-
-    public ulong DeliveryTag => _delivery.DeliveryTag;
-
-    public IReadOnlyBasicProperties Properties { get; } =
-        MovedProperties.Of(failed.GetPayload<RabbitMqBasicConsumeContext>().Properties);
+    private readonly MovedMessage _moved = new(failed.GetPayload<RabbitMqBasicConsumeContext>());
 
     public override bool TryGetPayload<TPayload>([NotNullWhen(true)] out TPayload? payload)
         where TPayload : class
     {
-        payload = this as TPayload; // What this is comes before what the original is.
+        payload = _moved as TPayload;
         return payload is not null || base.TryGetPayload(out payload);
     }
 }
 
 /// <summary>A message that no consumer wanted, as it is moved to the dead letters.</summary>
-internal sealed class UnwantedDelivery(ReceiveContext unwanted)
-    : ReceiveContextProxy(unwanted),
-        RabbitMqBasicConsumeContext
+internal sealed class UnwantedDelivery(ReceiveContext unwanted) : ReceiveContextProxy(unwanted)
 {
-    private readonly RabbitMqBasicConsumeContext _delivery = unwanted.GetPayload<RabbitMqBasicConsumeContext>();
-
-    public string Exchange => _delivery.Exchange;
-
-    public string RoutingKey => _delivery.RoutingKey ?? "";
-
-    public string ConsumerTag => _delivery.ConsumerTag;
-
-    public ulong DeliveryTag => _delivery.DeliveryTag;
-
-    public IReadOnlyBasicProperties Properties { get; } =
-        MovedProperties.Of(unwanted.GetPayload<RabbitMqBasicConsumeContext>().Properties);
+    private readonly MovedMessage _moved = new(unwanted.GetPayload<RabbitMqBasicConsumeContext>());
 
     public override bool TryGetPayload<TPayload>([NotNullWhen(true)] out TPayload? payload)
         where TPayload : class
     {
-        payload = this as TPayload; // What this is comes before what the original is.
+        payload = _moved as TPayload;
         return payload is not null || base.TryGetPayload(out payload);
     }
 }
