@@ -90,7 +90,7 @@ wait_for storyboard-completed "$id"
 end=$event
 
 for id in "${commands[@]}"; do
-  receipt=$(curl -sS --fail-with-body --max-time 30 "$PIPELINE_API/receipts/$id") || fail "command $id has no receipt: send it again"
+  receipt=$(curl -sS --fail-with-body --max-time 30 "$PIPELINE_API/projects/$project/receipts/$id") || fail "command $id has no receipt: send it again"
   jq -r '"receipt \(.commandId): \(.command) \(.outcome) \(.reason // "")"' <<<"$receipt"
   [ "$(jq -r .outcome <<<"$receipt")" = applied ] || fail "the command was not applied"
 done

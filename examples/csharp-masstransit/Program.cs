@@ -68,7 +68,7 @@ static async Task RunAsync(string path)
     var end = await pipeline.WaitForAsync<StoryboardCompleted>(generation.CommandId, x => x.CommandId);
     foreach (var id in new[] { outline.CommandId, whole.CommandId, generation.CommandId })
     {
-        var receipt = await api.GetFromJsonAsync<Receipt>($"/receipts/{id}");
+        var receipt = await api.GetFromJsonAsync<Receipt>($"/projects/{outline.ProjectId}/receipts/{id}");
         Console.WriteLine($"receipt {id}: {receipt!.Command} {receipt.Outcome} {receipt.Reason}".TrimEnd());
         if (receipt.Outcome != Pipeline.Contracts.Receipts.Outcomes.Applied)
             throw new FailedException($"{receipt.Command} was not applied");

@@ -63,7 +63,7 @@ static async Task RunAsync(string path)
     var end = await pipeline.WaitForAsync("storyboard-completed", generation);
     foreach (var id in new[] { outline, whole, generation })
     {
-        var receipt = await api.GetFromJsonAsync<JsonElement>($"/receipts/{id}");
+        var receipt = await api.GetFromJsonAsync<JsonElement>($"/projects/{pipeline.ProjectId}/receipts/{id}");
         var (command, outcome) = (receipt.GetProperty("command"), receipt.GetProperty("outcome").GetString());
         Console.WriteLine($"receipt {id}: {command} {outcome} {receipt.GetProperty("reason")}".TrimEnd());
         if (outcome != "applied")

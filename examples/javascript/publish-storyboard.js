@@ -109,7 +109,7 @@ async function main(path = "samples/storyboard.json") {
   const generation = await pipeline.publish("generate-storyboard", request);
   const end = await pipeline.awaitEvent("storyboard-completed", generation);
   for (const id of [outline, whole, generation]) {
-    const answer = await fetch(`${api}/receipts/${id}`);
+    const answer = await fetch(`${api}/projects/${pipeline.projectId}/receipts/${id}`);
     if (!answer.ok) throw new Error(`the receipt of ${id}: ${answer.status} ${await answer.text()}`);
     const { command, outcome, reason } = await answer.json();
     console.log(`receipt ${id}: ${command} ${outcome} ${reason ?? ""}`.trimEnd());

@@ -77,8 +77,8 @@ class Pipeline:
         self.channel.connection.close()
 
 
-def read_receipt(api, command_id):
-    with urllib.request.urlopen(f"{api}/receipts/{command_id}", timeout=30) as answer:
+def read_receipt(api, project_id, command_id):
+    with urllib.request.urlopen(f"{api}/projects/{project_id}/receipts/{command_id}", timeout=30) as answer:
         return json.load(answer)
 
 
@@ -102,7 +102,7 @@ def main(path="samples/storyboard.json"):
     )
     end = pipeline.await_event("storyboard-completed", commands[-1])
     for command_id in commands:
-        receipt = read_receipt(api, command_id)
+        receipt = read_receipt(api, pipeline.project_id, command_id)
         print(f"receipt {command_id}: {receipt['command']} {receipt['outcome']} {receipt['reason'] or ''}".rstrip())
         if receipt["outcome"] != "applied":
             raise Failed(f"{receipt['command']} was not applied")

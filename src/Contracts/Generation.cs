@@ -56,7 +56,8 @@ public sealed record GenerateImage(
 /// </summary>
 /// <remarks>
 /// Published to <c>generate-storyboard</c>. The command id of each picture's request is
-/// <c>UUIDv5(CommandId, "{sceneId}/{slot}")</c>, and so is its image id with <c>"image {sceneId}/{slot}"</c>.
+/// <c>UUIDv5(CommandId, "{sceneId}/{slot}")</c>, its image id
+/// <c>UUIDv5(ProjectId, "image {CommandId} {sceneId}/{slot}")</c>.
 /// </remarks>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">A project whose scenes are defined.</param>

@@ -91,12 +91,14 @@ public sealed record GenerationDeadlinePassed(Guid GenerationId, int Attempt);
 
 /// <summary>Message, internal, from the sweep: a request's picture has its end in the lane.</summary>
 /// <param name="GenerationId">The generation.</param>
+/// <param name="ProjectId">The request's project.</param>
 /// <param name="CommandId">The request.</param>
 /// <param name="Outcome">Of the save, or of the import where that refused the picture.</param>
 /// <param name="Reason">Of the same receipt.</param>
 /// <param name="ProjectVersion">Of the same receipt.</param>
 public sealed record TargetSettled(
     Guid GenerationId,
+    Guid ProjectId,
     Guid CommandId,
     string Outcome,
     string? Reason,

@@ -8,9 +8,9 @@ namespace Pipeline.Contracts.Importing;
 /// </summary>
 /// <remarks>
 /// Published to <c>import-image</c>, a queue of competing workers. Exactly one of <paramref name="SourceUrl"/> and
-/// <paramref name="UploadKey"/> is given. Its receipt is <c>applied</c> when the bytes are stored and the save is queued
-/// under <c>UUIDv5(CommandId, "save-image")</c> (a replacement: <c>"replace-image"</c>), or <c>rejected</c> with the
-/// reason when it is no acceptable picture.
+/// <paramref name="UploadKey"/> is given. Its receipt is <c>applied</c> when the bytes are stored and the save is
+/// queued, or <c>rejected</c> with the reason when it is no acceptable picture. The save has a random id, which the
+/// receipt has as <c>followUpId</c>.
 /// </remarks>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">As in <see cref="Saving.SaveImage"/>.</param>

@@ -29,6 +29,9 @@ public sealed record WireMessage(
     /// </summary>
     public BasicProperties? Properties { get; init; }
 
+    /// <summary>Of a command: its routing key is its project's id, or names none.</summary>
+    public CommandKey Key => new(Guid.TryParse(RoutingKey, out var project) ? project : Guid.Empty, MessageId);
+
     /// <summary>A lane command under its own id and its project's routing key.</summary>
     public static WireMessage Command<T>(T command)
         where T : ILaneCommand => Command(command, command.CommandId, command.ProjectId);

@@ -14,6 +14,12 @@ public static class WireNames
     /// </summary>
     public const string ExchangeHeader = "x-exchange";
 
+    /// <summary>
+    /// Header of a dead letter and of its replay: the broker's user who sent the message, where it said so. It counts
+    /// only in a message that was put into a queue directly, which foreign services may not do.
+    /// </summary>
+    public const string SenderHeader = "x-sender";
+
     /// <summary>What the names of the lanes' queues begin with; two digits or more follow.</summary>
     public const string LanePrefix = "project-lane-";
 

@@ -13,7 +13,7 @@ namespace Pipeline.SystemTests;
 /// one by one, lets its successor overtake it; one that closes its channel does not.
 /// </summary>
 [Trait(Speed.Name, Speed.Slow)]
-public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
+public sealed class LaneFrameTests(ITestOutputHelper output) : ProxiedStack
 {
     private const int CommandCount = 6000;
 
@@ -52,19 +52,6 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
     ];
 
     private readonly FireScript _script = new FirePlan(Random.Shared.Next(1_000_000), CommandCount, 0).Write();
-    private AmqpFrameProxy _proxy = null!;
-
-    protected override Task<Uri> WorkersLoginAsync()
-    {
-        _proxy = new AmqpFrameProxy(Broker);
-        return Task.FromResult(_proxy.Address);
-    }
-
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        await _proxy.DisposeAsync();
-    }
 
     /// <summary>Small batches, so that those in work are a small part of what waits.</summary>
     protected override IEnumerable<(string Name, string Value)> WorkerSettings => [("Lanes__BatchLimit", "16")];
@@ -73,8 +60,8 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
     public async Task A_lane_is_released_only_after_its_connection_is_closed()
     {
         await using var publisher = await PrepareAsync();
-        await ExecuteAsync(KeepReleasesSql);
-        await ExecuteAsync(SlowDownSql);
+        await this.ExecuteAsync(KeepReleasesSql);
+        await this.ExecuteAsync(SlowDownSql);
         StartWorker("first", Unhurried);
         await UntilHeldAsync("first", LaneMap.Lanes);
         await UntilConsumingAsync(connections: LaneMap.Lanes);
@@ -89,11 +76,11 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         await UntilHeldAsync("first", LaneMap.Lanes);
         var applied = await ScalarAsync<long>("select count(*) from pipeline.receipts");
         applied.ShouldBeLessThan(CommandCount, "the queues were empty before the end of the hand-overs");
-        await ExecuteAsync("update public.slowness set seconds = 0");
+        await this.ExecuteAsync("update public.slowness set seconds = 0");
         await UntilAppliedAsync(CommandCount);
 
         await ShouldBeInOrderAsync(publisher);
-        _proxy.ShouldBeSoundFor(LaneMap.Lanes);
+        Proxy.ShouldBeSoundFor(LaneMap.Lanes);
         var releases = await RowsAsync(
             "select lane, worker_id, at from public.releases order by at",
             x => (Lane: x.GetInt32(0), Worker: x.GetGuid(1), At: x.GetDateTime(2))
@@ -103,7 +90,7 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         releases.DistinctBy(x => x.Worker).Count().ShouldBe(2, "each worker has handed lanes over");
         foreach (var (lane, _, at) in releases)
         {
-            var earlier = _proxy.OfLane(lane).Where(x => x.ConsumesSince() < at).ToArray();
+            var earlier = Proxy.OfLane(lane).Where(x => x.ConsumesSince() < at).ToArray();
             earlier.ShouldNotBeEmpty();
             earlier.ShouldAllBe(x => x.IsClosedBy(at), $"lane {lane} was released at {at:O}");
         }
@@ -120,7 +107,7 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
 
         var publishing = publisher.PublishAsync(Part(0, 2));
         await UntilAppliedAsync(CommandCount / 8);
-        var dead = _proxy.OfLane(3).Last(x => x.EndedAt is null);
+        var dead = Proxy.OfLane(3).Last(x => x.EndedAt is null);
         dead.Hold();
         output.WriteLine($"held {dead.Counts()}");
         await publishing;
@@ -128,8 +115,8 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         await UntilAppliedAsync(CommandCount);
 
         await ShouldBeInOrderAsync(publisher);
-        _proxy.ShouldBeSoundFor(LaneMap.Lanes);
-        _proxy.OfLane(3).ShouldContain(x => x.ConsumesSince() > dead.ConsumesSince());
+        Proxy.ShouldBeSoundFor(LaneMap.Lanes);
+        Proxy.OfLane(3).ShouldContain(x => x.ConsumesSince() > dead.ConsumesSince());
     }
 
     [Theory]
@@ -148,7 +135,7 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         await UntilAppliedAsync(CommandCount / 8);
 
         // What the worker says from now on does not reach the broker, and then it says no more.
-        var held = _proxy
+        var held = Proxy
             .Connections.Where(x =>
                 x.EndedAt is null && x.Name?.StartsWith(connection, StringComparison.Ordinal) == true
             )
@@ -186,26 +173,6 @@ public sealed class LaneFrameTests(ITestOutputHelper output) : Stack
         var checks = await Checks.OfAsync(Database, _script.Projects, publisher.Sent, CancellationToken.None);
         checks.ShouldBe(new Checks(CommandCount, Lost: 0, Duplicates: 0, Inversions: 0));
     }
-
-    private async Task ExecuteAsync(string sql)
-    {
-        await using var command = Database.CreateCommand(sql);
-        await command.ExecuteNonQueryAsync();
-    }
-
-    private Task UntilHeldAsync(string worker, int lanes) =>
-        UntilAsync(
-            $"{lanes} lanes held by {worker}",
-            async () =>
-                await ScalarAsync<long>("select count(*) from status.lanes where held and worker = $1", worker) == lanes
-        );
-
-    /// <summary>A lane that is left before its link is open has nothing to close, and does not give its lease back.</summary>
-    private Task UntilConsumingAsync(int connections) =>
-        UntilAsync(
-            $"{connections} connections have begun to consume a lane",
-            () => Task.FromResult(_proxy.OfLanes().Length >= connections)
-        );
 
     private Task UntilAppliedAsync(int commands) => UntilReceiptsAsync(_script.Projects.Length + commands);
 }

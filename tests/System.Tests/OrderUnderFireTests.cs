@@ -10,24 +10,10 @@ namespace Pipeline.SystemTests;
 
 /// <summary>Order and exactly-once effect while workers die, pause, and lose their connections. The database is the judge.</summary>
 [Trait(Speed.Name, Speed.Slow)]
-public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
+public sealed class OrderUnderFireTests(ITestOutputHelper output) : ProxiedStack
 {
     private const int Projects = 100;
     private const int CommandCount = 20_000;
-
-    private AmqpFrameProxy _proxy = null!;
-
-    protected override Task<Uri> WorkersLoginAsync()
-    {
-        _proxy = new AmqpFrameProxy(Broker);
-        return Task.FromResult(_proxy.Address);
-    }
-
-    public override async Task DisposeAsync()
-    {
-        await base.DisposeAsync();
-        await _proxy.DisposeAsync();
-    }
 
     /// <summary>What <c>eng/fire</c> does many times; here the network is looked at, too.</summary>
     [Fact]
@@ -36,7 +22,7 @@ public sealed class OrderUnderFireTests(ITestOutputHelper output) : Stack
         var plan = new FirePlan(Random.Shared.Next(1_000_000), CommandCount, BusyPerCore: 0);
         var result = await new FireRun(this, plan, output.WriteLine).RunAsync();
         result.IsClean.ShouldBeTrue(result.ToString());
-        _proxy.ShouldBeSoundFor(LaneMap.Lanes);
+        Proxy.ShouldBeSoundFor(LaneMap.Lanes);
     }
 
     [Fact]

@@ -51,10 +51,8 @@ public sealed class PictureVerbTests : DeletionStack
         // Other bytes, while the store does not let go of the earlier ones.
         Store.LockedKey = KeyOf(project, image, "first");
         await File.WriteAllBytesAsync(_file, TinyFiles.Png(5, 4));
-        var replace = (await DoneAsync("replace", $"{image}", _file, "--json"))[0]
-            .GetProperty("replaceCommandId")
-            .GetGuid();
-        await UntilAsync("the replacement", async () => await OutcomeAsync(replace) == "applied");
+        var import = (await DoneAsync("replace", $"{image}", _file, "--json"))[0].GetProperty("commandId").GetGuid();
+        await UntilAsync("the replacement", async () => await FollowUpAsync(import) == "applied");
         await UntilAsync("its URLs", async () => await UrlsAsync(image) == 2);
         var replaced = await DoneAsync("urls", $"{image}", "--json");
         replaced[0].GetProperty("version").GetInt32().ShouldBe(2);

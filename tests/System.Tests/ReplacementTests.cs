@@ -111,9 +111,8 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
             await Bucket.PutAsync(upload, pictures[i % 2]);
             var import = new ImportImage(Guid.NewGuid(), project, image, null, null, 0, null, upload, Replace: true);
             await SendAsync(WireMessage.Command(import, import.CommandId, project));
-            var replace = NameBasedGuid.Create(import.CommandId, "replace-image");
-            await UntilAsync("the replacement", async () => await OutcomeAsync(replace) != "none");
-            (await OutcomeAsync(replace)).ShouldBe("applied", $"replacement {i}");
+            await UntilAsync("the replacement", async () => await FollowUpAsync(import.CommandId) != "none");
+            (await FollowUpAsync(import.CommandId)).ShouldBe("applied", $"replacement {i}");
             // Now and then the purge of the earlier bytes is over before they come back, and now and then it is not.
             if (i % 3 == 0)
                 await ShouldBeCleanAsync();

@@ -15,8 +15,9 @@ public sealed class UnsettledRepairTests : CatalogStack
             with found as (
                 insert into pipeline.reconciliations
                     (id, bucket, state, request, replays, grace, cutoff, read_bytes, lease_until, started_at, updated_at,
-                     ended_at)
-                values (gen_random_uuid(), $1, 'Completed', '', 0, interval '0', now(), false, now(), now(), now(), now())
+                     scope, ended_at)
+                values (gen_random_uuid(), $1, 'Completed', '', 0, interval '0', now(), false, now(), now(), now(),
+                    '00000000-0000-0000-0000-000000000000', now())
                 returning id
             ), finding as (
                 insert into pipeline.reconciliation_findings
@@ -25,9 +26,9 @@ public sealed class UnsettledRepairTests : CatalogStack
             )
             insert into pipeline.reconciliations
                 (id, bucket, state, repair_of, request, replays, grace, cutoff, read_bytes, lease_until, started_at,
-                 updated_at)
+                 updated_at, scope)
             select gen_random_uuid(), $1, 'Settling', id, '', 0, interval '0', now(), false, now(),
-                   now() - interval '25 hours', now()
+                   now() - interval '25 hours', now(), '00000000-0000-0000-0000-000000000000'
             from found returning id
             """,
             Bucket.Name

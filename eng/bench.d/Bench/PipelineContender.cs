@@ -18,12 +18,13 @@ internal sealed class PipelineContender(BenchSettings settings, BenchSite site, 
     // Receipts as commands leave them, of other projects, over the last ninety days.
     private const string EarlierSql = """
         insert into pipeline.receipts
-            (command_id, project_id, command, request_hash, outcome, project_version, replays, announcements, at)
-        select gen_random_uuid(), gen_random_uuid(), 'save-image', sha256(k::text::bytea), 'applied', k, 0,
+            (command_id, project_id, command, request_hash, outcome, project_version, replays, announcements, at,
+             scope)
+        select gen_random_uuid(), p, 'save-image', sha256(k::text::bytea), 'applied', k, 0,
                json_build_array(json_build_object('exchange', 'image-saved', 'messageId', gen_random_uuid(),
                    'body', json_build_object('commandId', gen_random_uuid(), 'reason', repeat('x', 300)))),
-               now() - interval '89 days' * (1 - k / $1::float8)
-        from generate_series(1, $1) k
+               now() - interval '89 days' * (1 - k / $1::float8), p
+        from (select k, gen_random_uuid() as p from generate_series(1, $1) k) x
         """;
 
     private const string BalancedSql = """

@@ -80,7 +80,7 @@ internal static class SentCommand
             return Exit.Done;
 
         await using var database = new StatusDatabase(context.Settings.StatusDatabase);
-        var receipt = await WaitAsync(new ReceiptReads(database), message.MessageId, seconds, context, cancellation);
+        var receipt = await WaitAsync(new ReceiptReads(database), message, seconds, context, cancellation);
         return await PrintAsync(receipt, context.Screen);
     }
 
@@ -126,16 +126,17 @@ internal static class SentCommand
     /// <exception cref="FailureException">It does not come in time.</exception>
     private static async Task<ReceiptRow> WaitAsync(
         ReceiptReads reads,
-        Guid commandId,
+        WireMessage message,
         int seconds,
         VerbContext context,
         CancellationToken cancellation
     )
     {
         var started = context.Clock.GetTimestamp();
+        var commandId = message.MessageId;
         while (true)
         {
-            if (await reads.FindAsync(commandId, cancellation) is { } receipt)
+            if (await reads.FindAsync(message.Key, cancellation) is { } receipt)
                 return receipt;
             if (context.Clock.GetElapsedTime(started) >= TimeSpan.FromSeconds(seconds))
                 throw new FailureException($"There is no receipt within {seconds} s: see receipts {commandId}.");

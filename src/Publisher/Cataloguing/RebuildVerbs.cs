@@ -3,6 +3,7 @@ using Npgsql;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Cataloguing;
 
@@ -123,7 +124,7 @@ internal static class RebuildVerbs
                 {
                     if (await reads.RebuildAsync(commandId, cancellation) is { } rebuild)
                         text = rebuild.Progress;
-                    if (await receipts.FindAsync(commandId, cancellation) is { } receipt)
+                    if (await receipts.FindAsync(new CommandKey(Guid.Empty, commandId), cancellation) is { } receipt)
                         return await SentCommand.PrintAsync(receipt, context.Screen);
                 }
                 catch (NpgsqlException e) when (e.IsTransient)

@@ -1,6 +1,7 @@
 using Pipeline.Contracts.Receipts;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.DeadLetters;
 
@@ -24,7 +25,7 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(100);
 
-    private readonly Dictionary<Guid, int> _open = [];
+    private readonly Dictionary<CommandKey, int> _open = [];
     private int _sent;
 
     public int Answered { get; private set; }
@@ -48,7 +49,7 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
         foreach (var letter in letters)
         {
             _sent++;
-            _open[letter.CommandId!.Value] = letter.Replays + 1;
+            _open[letter.Key!.Value] = letter.Replays + 1;
         }
 
         await WaitAsync(IsCanary ? 0 : OpenLimit, cancellation);
@@ -86,9 +87,9 @@ internal sealed class AnswerWatch(WatchLimits limits, ReceiptReads receipts, Tim
         foreach (var receipt in await receipts.OfAsync([.. _open.Keys], cancellation))
         {
             // A failure is the answer only if it is this replay's; any other outcome stands for good.
-            if (receipt.Outcome == Outcomes.Failed && receipt.Replays < _open[receipt.CommandId])
+            if (receipt.Outcome == Outcomes.Failed && receipt.Replays < _open[receipt.Key])
                 continue;
-            _open.Remove(receipt.CommandId);
+            _open.Remove(receipt.Key);
             Answered++;
             if (receipt.Outcome is Outcomes.Failed or Outcomes.Rejected)
                 Failed++;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Pipeline.Wire;
 using RabbitMQ.Client;
 
 namespace Pipeline.Publisher.DeadLetters;
@@ -40,6 +41,10 @@ internal sealed partial record DeadLetter(
     public JsonElement? Message => _content.Message;
 
     public Guid? ProjectId => Guid.TryParse(RoutingKey, out var key) ? key : _content.ProjectId;
+
+    /// <summary>What makes the command one command; null for a message without an id.</summary>
+    public CommandKey? Key =>
+        CommandId is { } id ? CommandKey.Of(ProjectId ?? Guid.Empty, id, Headers.Sender(Properties)) : null;
 
     public bool IsEnvelope => _content.IsEnvelope;
 

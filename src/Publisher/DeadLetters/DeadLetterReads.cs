@@ -32,11 +32,11 @@ internal sealed class DeadLetterReads(StatusDatabase database)
         """;
 
     // Where the command has no receipt of its own, time is all there is.
-    private const string LaterWritesSql = """
-        select r.command_id, r.project_id, r.command, r.outcome, r.reason, r.project_version, r.replays, r.at
+    private const string LaterWritesSql = $"""
+        select {ReceiptReads.Columns}
         from status.receipts r
-        join status.receipt_places p on p.command_id = r.command_id
-        left join status.receipt_places mine on mine.command_id = $2
+        join status.receipt_places p on p.command_id = r.command_id and p.scope = r.scope
+        left join status.receipt_places mine on mine.command_id = $2 and mine.scope = $1
         where r.project_id = $1 and r.outcome in ('applied', 'target-missing')
             and case when mine.place is null then r.at > $3 else p.place > mine.place end
         order by p.place limit $4
@@ -51,16 +51,7 @@ internal sealed class DeadLetterReads(StatusDatabase database)
         letter.ProjectId is { } project
             ? await database.ReadAsync(
                 LaterWritesSql,
-                x => new ReceiptRow(
-                    x.GetGuid(0),
-                    x.GetGuid(1),
-                    x.GetString(2),
-                    x.GetString(3),
-                    x.Text(4),
-                    x.Nullable<long>(5),
-                    x.GetInt32(6),
-                    x.Instant(7)
-                ),
+                ReceiptReads.Read,
                 cancellation,
                 project,
                 letter.CommandId ?? Guid.Empty,
@@ -81,16 +72,23 @@ internal sealed class DeadLetterReads(StatusDatabase database)
             limit
         );
 
-    /// <summary>The edit of a message; null where there is none. There is never more than one.</summary>
-    public async Task<ActionRow?> EditOfAsync(string message, CancellationToken cancellation) =>
+    /// <summary>The edit of a message; null where there is none. A project has never more than one.</summary>
+    /// <param name="message">The message's id.</param>
+    /// <param name="project">Null for the newest edit in any project.</param>
+    /// <param name="cancellation">Ends the query.</param>
+    public async Task<ActionRow?> EditOfAsync(string message, Guid? project, CancellationToken cancellation) =>
         (
             await database.ReadAsync(
-                $"{Actions} where message_id = $1 and action = 'edit'",
+                $"""
+                {Actions} where message_id = $1 and ($2::uuid is null or project_id = $2) and action = 'edit'
+                order by begun_at desc limit 1
+                """,
                 Action,
                 cancellation,
-                message
+                message,
+                project
             )
-        ).SingleOrDefault();
+        ).FirstOrDefault();
 
     private static ActionRow Action(NpgsqlDataReader x) =>
         new(

@@ -38,7 +38,7 @@ internal static class EditVerb
                 await using var database = new StatusDatabase(context.Settings.StatusDatabase);
                 var reads = new DeadLetterReads(database);
                 var wanted = parsed.GetRequiredValue(id);
-                var earlier = await reads.EditOfAsync(wanted, cancellation);
+                var earlier = await reads.EditOfAsync(wanted, project: null, cancellation);
                 if (earlier is { DoneAt: not null })
                     throw new FailureException(LetterEdit.Describe(earlier));
 

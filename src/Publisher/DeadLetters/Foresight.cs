@@ -15,7 +15,7 @@ internal sealed class Foresight(StatusDatabase database)
 {
     private const string StoryboardsSql = """
         select count(*) from unnest($1, $2) as w (command_id, project_id)
-        left join status.receipt_places mine on mine.command_id = w.command_id
+        left join status.receipt_places mine on mine.command_id = w.command_id and mine.scope = w.project_id
         where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.receipt_places newer
@@ -27,7 +27,7 @@ internal sealed class Foresight(StatusDatabase database)
         select count(*)
         from unnest($1, $2, $3, $4, $5::integer[], $6, $7)
             as w (command_id, image_id, object_key, scene_id, scene_index, slot, project_id)
-        left join status.receipt_places mine on mine.command_id = w.command_id
+        left join status.receipt_places mine on mine.command_id = w.command_id and mine.scope = w.project_id
         where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.images i join status.image_places p on p.id = i.id
@@ -47,8 +47,8 @@ internal sealed class Foresight(StatusDatabase database)
 
     private const string ReplacementsSql = """
         select count(*)
-        from unnest($1, $2) as w (command_id, image_id)
-        left join status.receipt_places mine on mine.command_id = w.command_id
+        from unnest($1, $2, $3) as w (command_id, image_id, project_id)
+        left join status.receipt_places mine on mine.command_id = w.command_id and mine.scope = w.project_id
         where coalesce(mine.outcome, 'failed') = 'failed'
             and exists (
                 select from status.images i join status.image_places p on p.id = i.id
@@ -81,7 +81,11 @@ internal sealed class Foresight(StatusDatabase database)
             + await CountAsync(
                 ReplacementsSql,
                 replacements.Count,
-                [replacements.Select(x => x.Id).ToArray(), replacements.Select(x => x.Command.ImageId).ToArray()]
+                [
+                    replacements.Select(x => x.Id).ToArray(),
+                    replacements.Select(x => x.Command.ImageId).ToArray(),
+                    replacements.Select(x => x.Command.ProjectId).ToArray(),
+                ]
             );
 
         async Task<int> CountAsync(string sql, int letters, object[] parameters) =>

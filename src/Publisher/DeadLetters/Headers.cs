@@ -49,6 +49,10 @@ internal static class Headers
     public static string? Text(IReadOnlyBasicProperties properties, string name) =>
         properties.Headers is { } headers && headers.TryGetValue(name, out var value) ? TextOf(value) : null;
 
+    /// <summary>The broker's user who has sent the message first; null where it does not say.</summary>
+    public static string? Sender(IReadOnlyBasicProperties properties) =>
+        properties.UserId ?? Text(properties, WireNames.SenderHeader);
+
     public static int Number(IReadOnlyBasicProperties properties, string name) =>
         int.TryParse(Text(properties, name), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number

@@ -129,7 +129,7 @@ internal sealed class LetterEdit
         var started = clock.GetTimestamp();
         while (clock.GetElapsedTime(started) < RecordLimit)
         {
-            if (await reads.EditOfAsync(_letter.MessageId!, cancellation) is { } recorded)
+            if (await reads.EditOfAsync(_letter.MessageId!, _letter.ProjectId, cancellation) is { } recorded)
                 return recorded;
             await Task.Delay(RecordPoll, clock, cancellation);
         }

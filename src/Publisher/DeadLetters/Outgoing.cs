@@ -58,6 +58,9 @@ internal static class Outgoing
             Headers = Headers.Of(letter.Properties).Where(x => keep(x.Key)).ToDictionary(StringComparer.Ordinal),
             Persistent = true,
         };
+        // A message that the broker itself has given up still says who sent it.
+        if (letter.Properties.UserId is { } sender)
+            properties.Headers[WireNames.SenderHeader] = sender;
         // The broker takes a user id from its own connection only; and a message that has waited for a person must not
         // expire on its way.
         properties.ClearUserId();

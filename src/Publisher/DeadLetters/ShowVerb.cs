@@ -28,7 +28,7 @@ internal static class ShowVerb
                 await using var database = new StatusDatabase(context.Settings.StatusDatabase);
                 var letter = await FindAsync(parsed.GetRequiredValue(id), database, context, cancellation);
                 var reads = new DeadLetterReads(database);
-                var receipt = letter.CommandId is { } command
+                var receipt = letter.Key is { } command
                     ? await new ReceiptReads(database).FindAsync(command, cancellation)
                     : null;
                 var later = await reads.LaterWritesAsync(letter, LaterWrites, cancellation);

@@ -19,7 +19,7 @@ internal static class AsyncApiDocument
 
     private const string About = """
         Other services publish commands to exchanges and bind queues to events. Every command that the broker confirmed
-        ends in exactly one receipt (GET /receipts/{commandId} of the publisher); sending it again under the same id
+        ends in exactly one receipt (GET /projects/{projectId}/receipts/{commandId} of the publisher); sending it again under the same id
         changes nothing a second time. Set the AMQP properties type (the message's name), message_id (the command id),
         content_type, delivery_mode 2 and the mandatory flag. Commands to the lanes need the project's id as routing
         key, because it decides their order. A body may also come in MassTransit's envelope

@@ -4,6 +4,7 @@ using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -112,7 +113,7 @@ internal static class GenerateStoryboardVerb
         return database is null || wait is not { } seconds
             ? Exit.Done
             : await new StoryboardWait(database, context.Screen, context.Clock).EndAsync(
-                generate.CommandId,
+                new CommandKey(generate.ProjectId, generate.CommandId),
                 TimeSpan.FromSeconds(seconds),
                 cancellation
             );
@@ -152,7 +153,7 @@ internal static class GenerateStoryboardVerb
 
         if (wait is not { } seconds)
             return Exit.Done;
-        Guid[] sent = [.. requests.Commands.Select(x => x.CommandId)];
+        CommandKey[] sent = [.. requests.Commands.Select(x => new CommandKey(x.ProjectId, x.CommandId))];
         var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
             sent,
             TimeSpan.FromSeconds(seconds),

@@ -4,6 +4,7 @@ using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -54,7 +55,7 @@ internal static class GenerateVerb
                 var generate = new GenerateImage(
                     id,
                     parsed.GetValue(project) ?? Guid.Empty,
-                    parsed.GetValue(image) ?? GenerationMessages.ImageOf(id),
+                    parsed.GetValue(image) ?? GenerationMessages.ImageOf(parsed.GetValue(project) ?? Guid.Empty, id),
                     parsed.GetValue(scene),
                     parsed.GetValue(index),
                     parsed.GetValue(slot) ?? 0,
@@ -91,11 +92,16 @@ internal static class GenerateVerb
             return Exit.Done;
 
         var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
-            [generate.CommandId],
+            [new CommandKey(generate.ProjectId, generate.CommandId)],
             TimeSpan.FromSeconds(seconds),
             cancellation
         );
-        return await EndReport.PrintAsync([generate.CommandId], ends, seconds, context.Screen);
+        return await EndReport.PrintAsync(
+            [new CommandKey(generate.ProjectId, generate.CommandId)],
+            ends,
+            seconds,
+            context.Screen
+        );
     }
 
     public static async Task PrintAsync(GenerateImage generate, Screen screen)

@@ -19,15 +19,15 @@ internal static class GenerationMessages
     public static WireMessage ToWire(this CancelGeneration command) => OfNoProject(command, command.CommandId);
 
     /// <summary>Of a single request whose sender named none: the same command is the same picture.</summary>
-    public static Guid ImageOf(Guid command) => NameBasedGuid.Create(command, "image");
+    public static Guid ImageOf(Guid project, Guid command) => new CommandKey(project, command).Derive("image");
 
     /// <summary>The request for one picture of a storyboard, as <see cref="GenerateStoryboard"/> fixes it.</summary>
     public static Guid RequestOf(Guid storyboard, string scene, int slot) =>
         NameBasedGuid.Create(storyboard, $"{scene}/{slot}");
 
     /// <inheritdoc cref="RequestOf"/>
-    public static Guid ImageOf(Guid storyboard, string scene, int slot) =>
-        NameBasedGuid.Create(storyboard, $"image {scene}/{slot}");
+    public static Guid ImageOf(Guid project, Guid storyboard, string scene, int slot) =>
+        NameBasedGuid.Create(project, $"image {storyboard} {scene}/{slot}");
 
     private static WireMessage OfNoProject<T>(T command, Guid commandId) =>
         new(WireNames.ExchangeOf<T>(), RoutingKey: "", commandId, WireJson.Write(command), Mandatory: true);

@@ -1,5 +1,6 @@
 using Npgsql;
 using Pipeline.Publisher.Status;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -73,14 +74,35 @@ internal sealed class GenerationReads(StatusDatabase database)
         );
 
     /// <summary>Of these requests, those that the workers have taken up.</summary>
-    public Task<List<TargetRow>> OfCommandsAsync(Guid[] commands, CancellationToken cancellation) =>
-        database.ReadAsync($"{Targets} where t.command_id = any($1)", GenerationRows.Target, cancellation, commands);
+    public Task<List<TargetRow>> OfCommandsAsync(
+        IReadOnlyCollection<CommandKey> commands,
+        CancellationToken cancellation
+    ) =>
+        database.ReadAsync(
+            $"{Targets} join unnest($1, $2) as k (p, c) on t.command_id = k.c and t.project_id = k.p",
+            GenerationRows.Target,
+            cancellation,
+            commands.Select(x => x.Scope).ToArray(),
+            commands.Select(x => x.CommandId).ToArray()
+        );
 
     /// <param name="id">A generation, or a request for one.</param>
+    /// <param name="project">The request's project; null to take the newest request of that id.</param>
     /// <param name="cancellation">Ends the queries.</param>
-    public async Task<GenerationStatus?> FindAsync(Guid id, CancellationToken cancellation)
+    public async Task<GenerationStatus?> FindAsync(Guid id, Guid? project, CancellationToken cancellation)
     {
-        var request = (await OfCommandsAsync([id], cancellation)).FirstOrDefault();
+        var request = (
+            await database.ReadAsync(
+                $"""
+                {Targets} where t.command_id = $1 and ($2::uuid is null or t.project_id = $2)
+                order by t.created_at desc limit 1
+                """,
+                GenerationRows.Target,
+                cancellation,
+                id,
+                project
+            )
+        ).FirstOrDefault();
         if ((await OfIdsAsync([request?.GenerationId ?? id], cancellation)).FirstOrDefault() is not { } generation)
             return null;
         var targets = await database.ReadAsync(
@@ -91,8 +113,11 @@ internal sealed class GenerationReads(StatusDatabase database)
             TargetLimit
         );
         var commands = targets
-            .SelectMany(x => new[] { x.CommandId, x.ImportCommandId, x.SaveCommandId })
-            .OfType<Guid>()
+            .SelectMany(x =>
+                new[] { x.CommandId, x.ImportCommandId, x.SaveCommandId }.Select(y => (x.ProjectId, Id: y))
+            )
+            .Where(x => x.Id is not null)
+            .Select(x => new CommandKey(x.ProjectId, x.Id!.Value))
             .ToArray();
         var receipts = await new ReceiptReads(database).OfAsync(commands, cancellation);
         var attempts = await database.ReadAsync(
@@ -135,13 +160,14 @@ internal sealed class GenerationReads(StatusDatabase database)
             page.Offset
         );
 
-    public async Task<StoryboardRow?> StoryboardAsync(Guid command, CancellationToken cancellation) =>
+    public async Task<StoryboardRow?> StoryboardAsync(CommandKey command, CancellationToken cancellation) =>
         (
             await database.ReadAsync(
-                $"{Storyboards} where command_id = $1",
+                $"{Storyboards} where command_id = $1 and project_id = $2",
                 GenerationRows.Storyboard,
                 cancellation,
-                command
+                command.CommandId,
+                command.Scope
             )
         ).FirstOrDefault();
 

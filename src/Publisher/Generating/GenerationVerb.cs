@@ -41,7 +41,7 @@ internal static class GenerationVerb
         GenerationReads reads,
         CancellationToken cancellation
     ) =>
-        await reads.FindAsync(id, cancellation)
+        await reads.FindAsync(id, project: null, cancellation)
         ?? throw new FailureException(
             $"There is no generation {id}, and no command {id} asked for one: it may still be queued, or see receipts {id}."
         );

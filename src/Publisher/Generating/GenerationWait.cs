@@ -2,6 +2,7 @@ using Npgsql;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -15,7 +16,7 @@ internal sealed class GenerationWait(StatusDatabase database, Screen screen, Tim
     private readonly ProgressLine _progress = new(screen, clock);
 
     /// <returns>The receipts of those that have ended by then.</returns>
-    public async Task<List<ReceiptRow>> EndsAsync(Guid[] commands, TimeSpan limit, CancellationToken cancellation)
+    public async Task<List<ReceiptRow>> EndsAsync(CommandKey[] commands, TimeSpan limit, CancellationToken cancellation)
     {
         var started = clock.GetTimestamp();
         var text = "";
@@ -48,15 +49,15 @@ internal sealed class GenerationWait(StatusDatabase database, Screen screen, Tim
     }
 
     private async Task<string> TextAsync(
-        Guid[] commands,
+        CommandKey[] commands,
         List<ReceiptRow> ends,
         TimeSpan elapsed,
         CancellationToken cancellation
     )
     {
-        var ended = ends.Select(x => x.CommandId).ToHashSet();
+        var ended = ends.Select(x => x.Key).ToHashSet();
         var phases = (await _reads.OfCommandsAsync(commands, cancellation))
-            .Where(x => !ended.Contains(x.CommandId))
+            .Where(x => !ended.Contains(new CommandKey(x.ProjectId, x.CommandId)))
             .Select(x => x.Phase)
             .Concat(ends.Select(x => x.Outcome))
             .CountBy(x => x, StringComparer.Ordinal)
@@ -71,7 +72,7 @@ internal static class EndReport
 {
     /// <returns>The exit status: 0 only if every one of them is saved.</returns>
     /// <exception cref="FailureException">Some have not ended; told after those that have.</exception>
-    public static async Task<int> PrintAsync(Guid[] commands, List<ReceiptRow> ends, int seconds, Screen screen)
+    public static async Task<int> PrintAsync(CommandKey[] commands, List<ReceiptRow> ends, int seconds, Screen screen)
     {
         if (screen.Json)
         {

@@ -42,7 +42,7 @@ internal sealed class MissingPictures(StatusDatabase database)
     {
         var project = storyboard.ProjectId;
         var scenes = storyboard.MissingScenes.Order(StringComparer.Ordinal).ToArray();
-        Guid ImageOf(string scene, int slot) => GenerationMessages.ImageOf(storyboard.CommandId, scene, slot);
+        Guid ImageOf(string scene, int slot) => GenerationMessages.ImageOf(project, storyboard.CommandId, scene, slot);
         var places = scenes.SelectMany(x => Enumerable.Range(0, Limits.ImagesPerScene).Select(y => (x, y)));
         var requests = await _reads.OfImagesAsync(project, [.. places.Select(x => ImageOf(x.x, x.y))], cancellation);
         var byImage = requests.ToLookup(x => x.ImageId);

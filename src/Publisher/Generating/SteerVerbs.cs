@@ -69,11 +69,11 @@ internal static class SteerVerbs
                     return Exit.Done;
 
                 var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
-                    [sent.MessageId],
+                    [sent.Key],
                     TimeSpan.FromSeconds(seconds),
                     cancellation
                 );
-                return await EndReport.PrintAsync([sent.MessageId], ends, seconds, context.Screen);
+                return await EndReport.PrintAsync([sent.Key], ends, seconds, context.Screen);
             }
         );
     }

@@ -1,6 +1,7 @@
 using Npgsql;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Generating;
 
@@ -15,7 +16,7 @@ internal sealed class StoryboardWait(StatusDatabase database, Screen screen, Tim
 
     /// <returns>The exit status: 0 only if all pictures are saved.</returns>
     /// <exception cref="FailureException">The command was refused, or the time is over.</exception>
-    public async Task<int> EndAsync(Guid command, TimeSpan limit, CancellationToken cancellation)
+    public async Task<int> EndAsync(CommandKey command, TimeSpan limit, CancellationToken cancellation)
     {
         var started = clock.GetTimestamp();
         var text = "";

@@ -62,7 +62,7 @@ internal sealed class GenerationSource(
     {
         if (_refused)
             return true;
-        if (await _receipts.FindAsync(_generate.CommandId, cancellation) is not { } storyboard)
+        if (await _receipts.FindAsync(new(plan.Project, _generate.CommandId), cancellation) is not { } storyboard)
             return false;
         if (IsRefused(storyboard))
             return true;
@@ -73,7 +73,7 @@ internal sealed class GenerationSource(
             from slot in Enumerable.Range(0, plan.ImagesPerScene)
             select GenerationMessages.RequestOf(_generate.CommandId, scene.Id, slot),
         ];
-        var ends = await _receipts.OfAsync(requests, cancellation);
+        var ends = await _receipts.OfAsync(plan.Project, requests, cancellation);
         _progress = $"generated {ends.Count(EndReport.IsSaved)}/{plan.Total}";
         return ends.Count == requests.Length
             && (isComplete || ends.TrueForAll(x => x.Outcome != Outcomes.TargetMissing));
@@ -92,7 +92,7 @@ internal sealed class GenerationSource(
     {
         try
         {
-            return await _receipts.FindAsync(define, cancellation);
+            return await _receipts.FindAsync(new(plan.Project, define), cancellation);
         }
         catch (NpgsqlException e) when (e.IsTransient)
         {

@@ -2,7 +2,6 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Storage;
-using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Play;
 
@@ -42,14 +41,11 @@ internal sealed class ImportSource(
         lock (_imports)
             imports = [.. _imports];
         var reads = new ReceiptReads(database);
-        var receipts = await reads.OfAsync(imports, cancellation);
+        var receipts = await reads.OfAsync(plan.Project, imports, cancellation);
         if (receipts.Count < imports.Length)
             return false;
-        var saves = receipts
-            .Where(x => x.Outcome is Outcomes.Applied or Outcomes.Unchanged)
-            .Select(x => NameBasedGuid.Create(x.CommandId, "save-image"))
-            .ToArray();
-        var saved = await reads.OfAsync(saves, cancellation);
+        var saves = receipts.Select(x => x.FollowUpId).OfType<Guid>().ToArray();
+        var saved = await reads.OfAsync(plan.Project, saves, cancellation);
         return saved.Count == saves.Length
             && (isComplete || saved.TrueForAll(x => x.Outcome != Outcomes.TargetMissing));
     }

@@ -106,7 +106,10 @@ internal static class ReconcileVerb
                     return row;
                 }
 
-                if (await receipts.FindAsync(command.CommandId, cancellation) is { Outcome: not "applied" } receipt)
+                if (
+                    await receipts.FindAsync(new(Guid.Empty, command.CommandId), cancellation) is
+                    { Outcome: not "applied" } receipt
+                )
                     throw new FailureException($"The reconciliation was {receipt.Outcome}: {receipt.Reason}");
                 if (row is not null)
                     await progress.ShowAsync(Progress(row));

@@ -1,5 +1,4 @@
 using Pipeline.Contracts.Importing;
-using Pipeline.Contracts.Saving;
 using Pipeline.Publisher.Status;
 using Pipeline.Wire;
 
@@ -20,11 +19,7 @@ internal static class ReplaceCommand
             image.SceneIndex,
             image.Slot,
             sourceUrl,
-            sourceUrl is null ? $"uploads/{NameBasedGuid.Create(commandId, "upload"):D}" : null,
+            sourceUrl is null ? $"uploads/{new CommandKey(image.ProjectId, commandId).Derive("upload"):D}" : null,
             Replace: true
         );
-
-    /// <summary>The id of the lane command that follows, and of its receipt.</summary>
-    public static Guid FollowUpOf(Guid importId) =>
-        NameBasedGuid.Create(importId, WireNames.ExchangeOf<ReplaceImage>());
 }

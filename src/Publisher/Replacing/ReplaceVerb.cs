@@ -67,7 +67,6 @@ internal static class ReplaceVerb
         await using (var sender = new CommandSender(context.Settings.Broker, "publisher replace", context.Clock))
             await sender.SendAsync(WireMessage.Command(import, import.CommandId, import.ProjectId), cancellation);
 
-        var replace = ReplaceCommand.FollowUpOf(import.CommandId);
         if (context.Screen.Json)
         {
             await context.Screen.ObjectAsync(
@@ -77,7 +76,6 @@ internal static class ReplaceVerb
                     import.CommandId,
                     import.ProjectId,
                     import.ImageId,
-                    replaceCommandId = replace,
                     confirmed = true,
                 }
             );
@@ -85,6 +83,8 @@ internal static class ReplaceVerb
         }
 
         await SentReport.PrintAsync(context.Screen, "import-image", import.CommandId, import.ProjectId);
-        await context.Screen.LineAsync($"replace  {replace}  replace-image, queued when the bytes are stored");
+        await context.Screen.LineAsync(
+            "replace-image follows when the bytes are stored; the import's receipt names it (followUpId)."
+        );
     }
 }

@@ -80,7 +80,7 @@ internal static class CatalogEndpoints
         if (refusal is not null)
             return refusal;
         await sender.SendAsync(new RebuildCatalog(commandId).ToWire(), cancellation);
-        var receipt = $"/receipts/{commandId}";
+        var receipt = ReceiptPath.Of(Guid.Empty, commandId);
         return Results.Accepted(
             receipt,
             new
@@ -145,7 +145,7 @@ internal static class CatalogEndpoints
 
     private static IResult Accepted(Guid commandId)
     {
-        var receipt = $"/receipts/{commandId}";
+        var receipt = ReceiptPath.Of(Guid.Empty, commandId);
         return Results.Accepted(receipt, new { commandId, receipt });
     }
 

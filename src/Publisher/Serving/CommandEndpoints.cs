@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Mvc;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Publisher.Importing;
 using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Status;
 using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Serving;
@@ -77,7 +78,7 @@ internal static class CommandEndpoints
 
     private static IResult Accepted(Guid commandId, Guid projectId, Guid? imageId)
     {
-        var receipt = $"/receipts/{commandId}";
+        var receipt = ReceiptPath.Of(projectId, commandId);
         return Results.Accepted(
             receipt,
             imageId is null

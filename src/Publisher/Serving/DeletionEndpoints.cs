@@ -80,7 +80,7 @@ internal static class DeletionEndpoints
 
         var sent = command(commandId ?? Guid.NewGuid(), row);
         await sender.SendAsync(sent, cancellation);
-        return Accepted(sent.MessageId, row.ProjectId, image);
+        return Accepted(sent.MessageId, row.ProjectId, row.ProjectId, image);
     }
 
     private static async Task<IResult> SendAsync<T>(
@@ -97,7 +97,7 @@ internal static class DeletionEndpoints
 
         var sent = command(commandId ?? Guid.NewGuid());
         await sender.SendAsync(WireMessage.Command(sent), cancellation);
-        return Accepted(sent.CommandId, project, imageId: null);
+        return Accepted(sent.CommandId, project, project, imageId: null);
     }
 
     private static async Task<IResult> ListAsync(
@@ -141,12 +141,12 @@ internal static class DeletionEndpoints
 
         var sent = RetryDeletionVerb.RetryOf(body.CommandId ?? Guid.NewGuid(), deletion);
         await sender.SendAsync(sent, cancellation);
-        return Accepted(sent.MessageId, deletion.ProjectId, deletion.ImageId);
+        return Accepted(sent.MessageId, Guid.Empty, deletion.ProjectId, deletion.ImageId);
     }
 
-    private static IResult Accepted(Guid commandId, Guid projectId, Guid? imageId)
+    private static IResult Accepted(Guid commandId, Guid scope, Guid projectId, Guid? imageId)
     {
-        var receipt = $"/receipts/{commandId}";
+        var receipt = ReceiptPath.Of(scope, commandId);
         return Results.Accepted(
             receipt,
             new

@@ -28,7 +28,7 @@ internal sealed class DirectUploads(
         if (found is null)
         {
             // An import that has ended has deleted its upload; its answer may have been lost on the way.
-            return await receipts.FindAsync(command.CommandId, cancellation) is null
+            return await receipts.FindAsync(new(command.ProjectId, command.CommandId), cancellation) is null
                 ? Problems.NotFound("upload-not-found", "There is no such upload: put the file to its URL first.")
                 : Accepted(command);
         }
@@ -70,7 +70,7 @@ internal sealed class DirectUploads(
 
     private static IResult Accepted(ImportImage command)
     {
-        var receipt = $"/receipts/{command.CommandId}";
+        var receipt = ReceiptPath.Of(command.ProjectId, command.CommandId);
         return Results.Accepted(
             receipt,
             new

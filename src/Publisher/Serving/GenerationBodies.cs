@@ -1,5 +1,6 @@
 using Pipeline.Contracts.Generation;
 using Pipeline.Publisher.Generating;
+using Pipeline.Publisher.Status;
 
 namespace Pipeline.Publisher.Serving;
 
@@ -21,8 +22,8 @@ internal sealed record AcceptedPicture(
             command.ImageId,
             command.SceneId,
             command.Slot,
-            $"/generations/{command.CommandId}",
-            $"/receipts/{command.CommandId}"
+            $"/generations/{command.CommandId}?projectId={command.ProjectId}",
+            ReceiptPath.Of(command.ProjectId, command.CommandId)
         ) { }
 }
 

@@ -50,7 +50,7 @@ internal static class GenerationCommandEndpoints
         var command = new GenerateImage(
             commandId,
             id,
-            body.ImageId ?? GenerationMessages.ImageOf(commandId),
+            body.ImageId ?? GenerationMessages.ImageOf(id, commandId),
             body.SceneId,
             body.SceneIndex,
             body.Slot ?? 0,
@@ -110,7 +110,7 @@ internal static class GenerationCommandEndpoints
             wish.Force
         );
         await sender.SendAsync(command.ToWire(), cancellation);
-        var receipt = $"/receipts/{command.CommandId}";
+        var receipt = ReceiptPath.Of(command.ProjectId, command.CommandId);
         return Results.Accepted(
             receipt,
             new

@@ -17,8 +17,16 @@ internal static class GenerationEndpoints
         routes.MapGet("/projects/{id:guid}/generations", ListAsync);
         routes.MapGet(
             "/generations/{id:guid}",
-            async (Guid id, HttpRequest request, GenerationReads reads, CancellationToken cancellation) =>
-                await reads.FindAsync(id, cancellation) is { } status ? Fresh.Json(request, status) : Unknown(id)
+            async (
+                Guid id,
+                Guid? projectId,
+                HttpRequest request,
+                GenerationReads reads,
+                CancellationToken cancellation
+            ) =>
+                await reads.FindAsync(id, projectId, cancellation) is { } status
+                    ? Fresh.Json(request, status)
+                    : Unknown(id)
         );
         MapSteering(routes, "retry", (command, generation) => new RetryGeneration(command, generation).ToWire());
         MapSteering(routes, "cancel", (command, generation) => new CancelGeneration(command, generation).ToWire());
@@ -71,12 +79,12 @@ internal static class GenerationEndpoints
                 var body = await Bodies.ReadAsync<SteerBody>(request, cancellation);
                 if (body.CommandId == Guid.Empty)
                     return Problems.BadRequest("commandId: must not be all zeros.");
-                if (await reads.FindAsync(id, cancellation) is not { } status)
+                if (await reads.FindAsync(id, project: null, cancellation) is not { } status)
                     return Unknown(id);
 
                 var sent = message(body.CommandId ?? Guid.NewGuid(), status.Generation.Id);
                 await sender.SendAsync(sent, cancellation);
-                var receipt = $"/receipts/{sent.MessageId}";
+                var receipt = ReceiptPath.Of(Guid.Empty, sent.MessageId);
                 return Results.Accepted(
                     receipt,
                     new

@@ -1,4 +1,5 @@
 using Pipeline.Publisher.Status;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Serving;
 
@@ -9,13 +10,26 @@ internal static class ReceiptEndpoints
     {
         routes.MapGet(
             "/receipts/{command:guid}",
-            async (Guid command, HttpRequest request, ReceiptReads reads, CancellationToken cancellation) =>
-                await reads.FindAsync(command, cancellation) is { } receipt
-                    ? Fresh.Json(request, receipt)
-                    : Problems.NotFound(
-                        "receipt-not-found",
-                        $"Command {command} has not ended: it is still queued, or was never sent."
-                    )
+            (Guid command, HttpRequest request, ReceiptReads reads, CancellationToken cancellation) =>
+                OneAsync(
+                    request,
+                    reads,
+                    CommandKey.Of(Guid.Empty, command, request.Query["sender"].FirstOrDefault()),
+                    $"Command {command}, which names no project, has not ended: it is still queued, or was never sent. "
+                        + $"The receipt of a project's command is at /projects/PROJECT/receipts/{command}.",
+                    cancellation
+                )
+        );
+        routes.MapGet(
+            "/projects/{id:guid}/receipts/{command:guid}",
+            (Guid id, Guid command, HttpRequest request, ReceiptReads reads, CancellationToken cancellation) =>
+                OneAsync(
+                    request,
+                    reads,
+                    new CommandKey(id, command),
+                    $"Command {command} of project {id} has not ended: it is still queued, or was never sent.",
+                    cancellation
+                )
         );
         routes.MapGet(
             "/receipts",
@@ -42,6 +56,17 @@ internal static class ReceiptEndpoints
                 )
         );
     }
+
+    private static async Task<IResult> OneAsync(
+        HttpRequest request,
+        ReceiptReads reads,
+        CommandKey command,
+        string missing,
+        CancellationToken cancellation
+    ) =>
+        await reads.FindAsync(command, cancellation) is { } receipt
+            ? Fresh.Json(request, receipt)
+            : Problems.NotFound("receipt-not-found", missing);
 
     private static async Task<IResult> ListAsync(
         HttpRequest request,

@@ -40,7 +40,7 @@ internal static class ReconciliationEndpoints
         await sender.SendAsync(WireMessage.Command(command, command.CommandId, Guid.Empty), cancellation);
         return Results.Accepted(
             $"/reconciliations/{command.CommandId}",
-            new { command.CommandId, receipt = $"/receipts/{command.CommandId}" }
+            new { command.CommandId, receipt = ReceiptPath.Of(Guid.Empty, command.CommandId) }
         );
     }
 

@@ -43,7 +43,7 @@ internal static class ReplaceEndpoints
 
         var command = ReplaceCommand.Of(body.CommandId ?? Guid.NewGuid(), row, text);
         await sender.SendAsync(WireMessage.Command(command, command.CommandId, command.ProjectId), cancellation);
-        var receipt = $"/receipts/{command.CommandId}";
+        var receipt = ReceiptPath.Of(command.ProjectId, command.CommandId);
         return Results.Accepted(
             receipt,
             new
@@ -51,7 +51,6 @@ internal static class ReplaceEndpoints
                 command.CommandId,
                 command.ProjectId,
                 command.ImageId,
-                replaceCommandId = ReplaceCommand.FollowUpOf(command.CommandId),
                 receipt,
             }
         );

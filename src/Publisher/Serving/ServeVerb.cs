@@ -11,7 +11,7 @@ internal static class ServeVerb
 
           GET  /                               dashboard;  /projects/ID/view  a project's pictures
           GET  /projects  /projects/ID         list; the document that front ends poll, with an ETag
-          GET  /projects/ID/images  /projects/ID/receipts  /receipts  /receipts/COMMAND  /lanes
+          GET  /projects/ID/images  /projects/ID/receipts[/COMMAND]  /receipts[/COMMAND]  /lanes
           GET  /images/ID/VERSION[/VARIANT]    redirects to the picture's cached URL
           GET  /images/ID/urls  /projects/ID/urls  every variant's URL with its end;  /urls/health
           POST /images/ID/urls/refresh  /projects/ID/urls/refresh  /urls/refresh  {} or {"force":true}; 202 likewise

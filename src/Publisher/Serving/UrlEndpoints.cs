@@ -87,7 +87,7 @@ internal static class UrlEndpoints
                     if (body.Force && command is { ImageId: null, ProjectId: null })
                         return Problems.BadRequest("force: goes with a picture or a project.");
                     await sender.SendAsync(command.ToWire(), cancellation);
-                    var receipt = $"/receipts/{command.CommandId}";
+                    var receipt = ReceiptPath.Of(command.ProjectId ?? Guid.Empty, command.CommandId);
                     return Results.Accepted(receipt, new { command.CommandId, receipt });
                 }
             )

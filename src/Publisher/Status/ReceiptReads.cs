@@ -1,21 +1,50 @@
 using Npgsql;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Status;
 
 /// <summary>How commands ended.</summary>
 internal sealed class ReceiptReads(StatusDatabase database)
 {
-    private const string Receipts =
-        "select command_id, project_id, command, outcome, reason, project_version, replays, at from status.receipts";
+    public const string Columns = """
+        r.command_id, r.project_id, r.command, r.outcome, r.reason, r.project_version, r.replays, r.at, r.follow_up_id,
+        r.scope
+        """;
 
-    public async Task<ReceiptRow?> FindAsync(Guid command, CancellationToken cancellation) =>
-        (
-            await database.ReadAsync($"{Receipts} where command_id = $1", Receipt, cancellation, command)
-        ).FirstOrDefault();
+    private const string Receipts = $"select {Columns} from status.receipts r";
+
+    private const string KeyedReceipts = $"""
+        select {Columns} from unnest($1, $2) as k (scope, command_id)
+        join status.receipts r on r.command_id = k.command_id and r.scope = k.scope
+        """;
+
+    public async Task<ReceiptRow?> FindAsync(CommandKey command, CancellationToken cancellation) =>
+        (await OfAsync([command], cancellation)).FirstOrDefault();
 
     /// <summary>Of these commands, those that have ended.</summary>
-    public Task<List<ReceiptRow>> OfAsync(Guid[] commands, CancellationToken cancellation) =>
-        database.ReadAsync($"{Receipts} where command_id = any($1)", Receipt, cancellation, commands);
+    public Task<List<ReceiptRow>> OfAsync(IReadOnlyCollection<CommandKey> commands, CancellationToken cancellation) =>
+        database.ReadAsync(
+            KeyedReceipts,
+            Read,
+            cancellation,
+            commands.Select(x => x.Scope).ToArray(),
+            commands.Select(x => x.CommandId).ToArray()
+        );
+
+    /// <summary>Of these commands of one project, those that have ended.</summary>
+    public Task<List<ReceiptRow>> OfAsync(Guid project, IEnumerable<Guid> commands, CancellationToken cancellation) =>
+        OfAsync([.. commands.Select(x => new CommandKey(project, x))], cancellation);
+
+    /// <summary>Every command of this id, for people who look for one: there may be one in each project.</summary>
+    public Task<List<ReceiptRow>> WithIdAsync(Guid command, Page page, CancellationToken cancellation) =>
+        database.ReadAsync(
+            $"{Receipts} where r.command_id = $1 order by r.at desc limit $2 offset $3",
+            Read,
+            cancellation,
+            command,
+            page.Limit,
+            page.Offset
+        );
 
     /// <param name="project">Null for all projects.</param>
     /// <param name="outcome">Null for all outcomes.</param>
@@ -31,11 +60,11 @@ internal sealed class ReceiptReads(StatusDatabase database)
             // Two texts, because "project is null or ..." in one would keep the index from being used.
             $"""
             {Receipts} where {(
-                project is null ? "$1::uuid is null" : "project_id = $1"
-            )} and ($2::text is null or outcome = $2)
-            order by at desc, command_id limit $3 offset $4
+                project is null ? "$1::uuid is null" : "r.project_id = $1"
+            )} and ($2::text is null or r.outcome = $2)
+            order by r.at desc, r.command_id limit $3 offset $4
             """,
-            Receipt,
+            Read,
             cancellation,
             project,
             outcome,
@@ -57,7 +86,8 @@ internal sealed class ReceiptReads(StatusDatabase database)
             StringComparer.Ordinal
         );
 
-    private static ReceiptRow Receipt(NpgsqlDataReader x) =>
+    /// <summary>Reads <see cref="Columns"/>.</summary>
+    public static ReceiptRow Read(NpgsqlDataReader x) =>
         new(
             x.GetGuid(0),
             x.GetGuid(1),
@@ -66,6 +96,10 @@ internal sealed class ReceiptReads(StatusDatabase database)
             x.Text(4),
             x.Nullable<long>(5),
             x.GetInt32(6),
-            x.Instant(7)
-        );
+            x.Instant(7),
+            x.Nullable<Guid>(8)
+        )
+        {
+            Key = new CommandKey(x.GetGuid(9), x.GetGuid(0)),
+        };
 }

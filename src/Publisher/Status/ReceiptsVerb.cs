@@ -8,6 +8,7 @@ internal static class ReceiptsVerb
 {
     private const string Help = """
         Show how a command, or the commands of a project, ended: newest first. Exit status 1 where there is no receipt.
+        A command's id counts within its project, so several projects may each have a command of the id.
 
         Examples:
           receipts 0b0f2c4e-5a0e-4c0b-8a52-8f2d8f6f0a11 --wait 30
@@ -62,11 +63,11 @@ internal static class ReceiptsVerb
         var started = clock.GetTimestamp();
         while (true)
         {
-            var receipts = await reads.FindAsync(id, cancellation) is { } one
-                ? outcome is null || one.Outcome == outcome
-                    ? [one]
-                    : []
-                : await reads.NewestAsync(id, outcome, page, cancellation);
+            var receipts = await reads.WithIdAsync(id, page, cancellation);
+            receipts =
+                receipts.Count > 0
+                    ? receipts.FindAll(x => outcome is null || x.Outcome == outcome)
+                    : await reads.NewestAsync(id, outcome, page, cancellation);
             if (receipts.Count > 0 || clock.GetElapsedTime(started) >= wait)
                 return receipts;
             await Task.Delay(PollInterval, clock, cancellation);

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Status;
 
@@ -38,7 +40,7 @@ internal sealed record ImageRow(
     DateTimeOffset? DeletedAt
 );
 
-/// <summary>A row of <c>status.receipts</c>.</summary>
+/// <summary>A row of <c>status.receipts</c>. Its project may be that of what the command was about.</summary>
 internal sealed record ReceiptRow(
     Guid CommandId,
     Guid ProjectId,
@@ -47,8 +49,14 @@ internal sealed record ReceiptRow(
     string? Reason,
     long? ProjectVersion,
     int Replays,
-    DateTimeOffset At
-);
+    DateTimeOffset At,
+    Guid? FollowUpId
+)
+{
+    /// <summary>What makes the command one command.</summary>
+    [JsonIgnore]
+    public CommandKey Key { get; init; }
+}
 
 /// <summary>A row of <c>status.lanes</c>. <c>Held</c> is false once the lease has ended.</summary>
 internal sealed record LaneRow(

@@ -1,4 +1,5 @@
 using Pipeline.Contracts.Importing;
+using Pipeline.Publisher.Status;
 
 namespace Pipeline.Publisher.Uploading;
 
@@ -31,6 +32,6 @@ internal sealed record UploadAnswer(
             picture.Checked.File.Length,
             picture.Checked.Facts.Width,
             picture.Checked.Facts.Height,
-            $"/receipts/{command.CommandId}"
+            ReceiptPath.Of(command.ProjectId, command.CommandId)
         );
 }

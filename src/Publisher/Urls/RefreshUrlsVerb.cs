@@ -4,6 +4,7 @@ using Pipeline.Publisher.Generating;
 using Pipeline.Publisher.Publishing;
 using Pipeline.Publisher.Status;
 using Pipeline.Publisher.Terminal;
+using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Urls;
 
@@ -71,12 +72,13 @@ internal static class RefreshUrlsVerb
                     return Exit.Done;
 
                 var limit = TimeSpan.FromSeconds(seconds);
+                var key = new CommandKey(refresh.ProjectId ?? Guid.Empty, refresh.CommandId);
                 var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
-                    [refresh.CommandId],
+                    [key],
                     limit,
                     cancellation
                 );
-                return await EndReport.PrintAsync([refresh.CommandId], ends, seconds, context.Screen);
+                return await EndReport.PrintAsync([key], ends, seconds, context.Screen);
             }
         );
     }

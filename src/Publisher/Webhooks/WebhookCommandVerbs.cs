@@ -183,7 +183,7 @@ internal static class WebhookCommandVerbs
         var started = context.Clock.GetTimestamp();
         while (context.Clock.GetElapsedTime(started) < TimeSpan.FromSeconds(seconds))
         {
-            if (await reads.FindAsync(commandId, cancellation) is { } receipt)
+            if (await reads.FindAsync(new(Guid.Empty, commandId), cancellation) is { } receipt)
                 return receipt.Outcome is Outcomes.Applied or Outcomes.Unchanged
                     ? receipt
                     : throw new FailureException($"{receipt.Outcome}: {receipt.Reason}");

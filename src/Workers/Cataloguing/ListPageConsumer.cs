@@ -93,7 +93,7 @@ internal sealed partial class ListPageConsumer(
         [
             isDone ? RebuildMessages.EndOf(id, number) : RebuildMessages.NextOf(id, number, page.Page),
             .. Enumerable.Range(1, boundaries.Count).Select(x => RebuildMessages.NextOf(id, x, pagesDone: 0)),
-            .. doubtful.Select(key => Check(id, key)),
+            .. doubtful.Select(key => Check(key)),
         ];
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);
@@ -101,9 +101,9 @@ internal sealed partial class ListPageConsumer(
     }
 
     // Somebody decided the entry while the store was listing: which of the two is right, the store tells.
-    private static WireMessage Check(Guid rebuildId, string key)
+    private static WireMessage Check(string key)
     {
-        var commandId = NameBasedGuid.Create(rebuildId, key);
+        var commandId = Guid.NewGuid(); // Nobody can use it up beforehand; it is sent with this transaction.
         return RebuildMessages.ToWire(new RecordObject(commandId, key), commandId);
     }
 

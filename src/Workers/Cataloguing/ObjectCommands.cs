@@ -1,5 +1,6 @@
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
@@ -46,7 +47,7 @@ internal sealed partial class ObjectCommands(
                         request,
                         outcome,
                         reason,
-                        [Tell(request.CommandId, key!, result.Stored, at)],
+                        [Tell(request.Key, key!, result.Stored, at)],
                         at,
                         cancellation
                     )
@@ -72,13 +73,13 @@ internal sealed partial class ObjectCommands(
             _ => (Outcomes.Unchanged, null),
         };
 
-    private static Announcement Tell(Guid commandId, string key, StoredObject? stored, DateTimeOffset at) =>
+    private static Announcement Tell(CommandKey command, string key, StoredObject? stored, DateTimeOffset at) =>
         stored is null
-            ? Announcement.Of(commandId, new ObjectForgotten(commandId, key, at))
+            ? Announcement.Of(command, new ObjectForgotten(command.CommandId, key, at))
             : Announcement.Of(
-                commandId,
+                command,
                 new ObjectRecorded(
-                    commandId,
+                    command.CommandId,
                     key,
                     stored.Size,
                     stored.ETag,

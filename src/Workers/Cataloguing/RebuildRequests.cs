@@ -10,7 +10,8 @@ namespace Pipeline.Workers.Cataloguing;
 /// <summary>Who asked for a rebuild, and the slot that keeps a bucket from having two at once.</summary>
 internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider clock)
 {
-    private const string KnownSql = "select 1 from pipeline.catalog_rebuild_requests where command_id = $1";
+    private const string KnownSql =
+        "select 1 from pipeline.catalog_rebuild_requests where command_id = $1 and scope = $2";
 
     private const string ClaimSql = """
         with claimed as (
@@ -22,13 +23,15 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     private const string BegunSql = "select 1 from pipeline.catalog_rebuilds where correlation_id = $1";
 
     private const string JoinSql = """
-        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined, replays) values ($1, $2, $3, $4)
+        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined, replays, scope)
+        values ($1, $2, $3, $4, $5)
         """;
 
     private const string FreeSql = "delete from pipeline.catalog_rebuild_slots where rebuild_id = $1";
 
     private const string AskedSql = """
-        select command_id, joined, replays from pipeline.catalog_rebuild_requests where rebuild_id = $1 order by created_at
+        select command_id, joined, replays, scope from pipeline.catalog_rebuild_requests
+        where rebuild_id = $1 order by created_at
         """;
 
     /// <summary>Takes a request in: it begins a rebuild of the bucket, or joins the one that runs.</summary>
@@ -43,10 +46,10 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         var commandId = request.CommandId;
         if (
             !await CommandReceipts.RecallAsync(connection, transaction, request, clock.GetDatabaseNow(), cancellation)
-            && await AskAsync(connection, transaction, KnownSql, cancellation, commandId) is null
+            && await AskAsync(connection, transaction, KnownSql, cancellation, commandId, request.Scope) is null
         )
         {
-            var own = NameBasedGuid.Create(commandId, "catalog-rebuild");
+            var own = request.Key.Derive("catalog-rebuild");
             var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
             await AskAsync(
                 connection,
@@ -56,7 +59,8 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
                 commandId,
                 running,
                 running != own,
-                request.Replays
+                request.Replays,
+                request.Scope
             );
             // Whoever joins one that has not begun asks for its beginning again: that message may be a dead letter.
             if (await AskAsync(connection, transaction, BegunSql, cancellation, running) is null)
@@ -128,7 +132,10 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         while (await row.ReadAsync(cancellation))
         {
             // The command has nothing but its id.
-            var request = CommandRequest.Of(new RebuildCatalog(row.GetGuid(0)), row.GetInt32(2));
+            var request = CommandRequest.Of(new RebuildCatalog(row.GetGuid(0)), row.GetInt32(2), sender: null) with
+            {
+                Scope = row.GetGuid(3),
+            };
             asked.Add((request, row.GetBoolean(1)));
         }
 

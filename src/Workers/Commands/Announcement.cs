@@ -10,13 +10,22 @@ namespace Pipeline.Workers.Commands;
 /// <param name="Body">JSON in UTF-8.</param>
 internal sealed record Announcement(string Exchange, Guid MessageId, byte[] Body)
 {
-    /// <param name="commandId">The command that caused the event.</param>
+    /// <param name="command">The command that caused the event.</param>
     /// <param name="message">The event.</param>
     /// <param name="part">Tells several events of one type apart, such as the image id.</param>
-    public static Announcement Of<T>(Guid commandId, T message, string part = "")
+    public static Announcement Of<T>(CommandKey command, T message, string part = "")
     {
         var exchange = WireNames.ExchangeOf<T>();
-        return new Announcement(exchange, NameBasedGuid.Create(commandId, exchange + part), WireJson.Write(message));
+        return new Announcement(exchange, command.Derive(exchange + part), WireJson.Write(message));
+    }
+
+    /// <param name="cause">What caused the event, where that is no single command: an id that nothing else has.</param>
+    /// <param name="message">The event.</param>
+    /// <param name="part">Tells several events of one type apart.</param>
+    public static Announcement Of<T>(Guid cause, T message, string part = "")
+    {
+        var exchange = WireNames.ExchangeOf<T>();
+        return new Announcement(exchange, NameBasedGuid.Create(cause, exchange + part), WireJson.Write(message));
     }
 
     /// <summary>The message as it goes out, under the project's routing key.</summary>

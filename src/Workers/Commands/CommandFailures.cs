@@ -52,7 +52,7 @@ internal sealed partial class CommandFailures(
         await RecordAsync(
             unread.Name,
             unread.CommandId,
-            () => answers.RefuseAsync(RequestOf(unread), unread.Reason, cancellation),
+            () => answers.RefuseAsync(RequestOf(unread, delivery), unread.Reason, cancellation),
             cancellation
         );
         Refused(unread.Name, unread.CommandId, unread.Reason);
@@ -95,8 +95,12 @@ internal sealed partial class CommandFailures(
             Failed(command.Command, command.CommandId, reason);
     }
 
-    private static CommandRequest RequestOf(UnreadableCommand unread) =>
-        new(unread.CommandId, unread.ProjectId, unread.Name, unread.Body) { IsJson = false };
+    private static CommandRequest RequestOf(UnreadableCommand unread, Delivery delivery) =>
+        new(unread.CommandId, unread.ProjectId, unread.Name, unread.Body)
+        {
+            IsJson = false,
+            Scope = CommandKey.Of(unread.ProjectId, unread.CommandId, delivery.Sender).Scope,
+        };
 
     /// <returns>Null where the message neither is a command nor carries one.</returns>
     /// <exception cref="Exception">The message cannot be read.</exception>
@@ -105,10 +109,10 @@ internal sealed partial class CommandFailures(
         if (MessageReader.Read(delivery, limits.Bytes) is not { } message)
             return null;
         var content = message.ToMessage();
-        var replays = DeliveryHeaders.Replays(delivery);
-        if (_carried.TryGetValue(message.Contract.Type, out var carrier))
-            return CommandRequest.Of(carrier.CommandOf(content), replays + carrier.ReplaysOf(content));
-        return message.Contract.IsCommand ? CommandRequest.Of(content, replays) : null;
+        if (!_carried.TryGetValue(message.Contract.Type, out var carrier))
+            return message.Contract.IsCommand ? CommandRequest.Of(content, delivery) : null;
+        var replays = DeliveryHeaders.Replays(delivery) + carrier.ReplaysOf(content);
+        return CommandRequest.Of(carrier.CommandOf(content), replays, delivery.Sender);
     }
 
     /// <returns>False where the slice has answered its command itself, or a delivery before this one has.</returns>
@@ -125,7 +129,7 @@ internal sealed partial class CommandFailures(
         var failed = new CommandFailed(command.CommandId, command.ProjectId, command.Command, reason, at);
         var isPlaced =
             givenUpAt is not null
-            && await ReceiptStore.FindAsync(connection, transaction, command.CommandId, cancellation) is null;
+            && await ReceiptStore.FindAsync(connection, transaction, command.Key, cancellation) is null;
         var replay = command.Replays == 0 ? "" : $"/{command.Replays}"; // Another failure than the one before.
         var isNew = await CommandReceipts.EndAsync(
             connection,
@@ -133,7 +137,7 @@ internal sealed partial class CommandFailures(
             command,
             Outcomes.Failed,
             reason,
-            [Announcement.Of(command.CommandId, failed, replay)],
+            [Announcement.Of(command.Key, failed, replay)],
             at,
             cancellation
         );

@@ -13,12 +13,19 @@ namespace Pipeline.Workers.Commands;
 
 /// <summary>One delivery of a command that is no lane command.</summary>
 /// <param name="CommandId">Not all zeros.</param>
-/// <param name="ProjectId">All zeros for a command of no project.</param>
+/// <param name="ProjectId">
+/// The project under which its receipt is listed: the command's own, or that of what it is about. All zeros for none.
+/// </param>
 /// <param name="Command">Its exchange.</param>
 /// <param name="Content">The command as the pipeline writes it, whatever it looked like on the wire.</param>
 /// <param name="Replays">How often a person has replayed the message from the dead letters.</param>
 internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Command, byte[] Content, int Replays = 0)
 {
+    /// <inheritdoc cref="CommandKey.Scope"/>
+    public Guid Scope { get; init; } = ProjectId;
+
+    public CommandKey Key => new(Scope, CommandId);
+
     /// <summary>False for a body that could not be read: where it comes under a used id, it is not kept.</summary>
     public bool IsJson { get; init; } = true;
 
@@ -26,7 +33,10 @@ internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Com
     public byte[] RequestHash { get; } = SHA256.HashData(Content);
 
     /// <summary>A command as <see cref="MessageReader"/> has read it: with its id, and its project where it names one.</summary>
-    public static CommandRequest Of(object command, int replays)
+    /// <param name="command">A public command.</param>
+    /// <param name="replays">How often a person has replayed it.</param>
+    /// <param name="sender">The broker's user who has sent it; null where the message does not say.</param>
+    public static CommandRequest Of(object command, int replays, string? sender)
     {
         var type = command.GetType();
         var content = WireJson.Write(command, type);
@@ -36,12 +46,19 @@ internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Com
                 ? id.GetGuid()
                 : Guid.Empty;
         var commandId = body.RootElement.GetProperty("commandId").GetGuid();
-        return new CommandRequest(commandId, project, WireNames.ExchangeOf(type), content, replays);
+        return new CommandRequest(commandId, project, WireNames.ExchangeOf(type), content, replays)
+        {
+            Scope = CommandKey.Of(project, commandId, sender).Scope,
+        };
     }
 
     /// <summary>The command that a consumer was given.</summary>
     public static CommandRequest Of<T>(ConsumeContext<T> context)
-        where T : class => Of(context.Message, DeliveryHeaders.Replays(context.ReceiveContext));
+        where T : class => Of(context.Message, Delivery.Of(context.ReceiveContext));
+
+    /// <summary>The command as it was read from the delivery.</summary>
+    public static CommandRequest Of(object command, Delivery delivery) =>
+        Of(command, DeliveryHeaders.Replays(delivery), delivery.Sender);
 }
 
 /// <summary>Receipt and events of a command that is no lane command, within a transaction that does its work too.</summary>
@@ -57,7 +74,7 @@ internal static class CommandReceipts
         CancellationToken cancellation
     )
     {
-        var earlier = await ReceiptStore.FindAsync(connection, transaction, request.CommandId, cancellation);
+        var earlier = await ReceiptStore.FindAsync(connection, transaction, request.Key, cancellation);
         if (earlier is null)
             return false;
 
@@ -93,10 +110,11 @@ internal static class CommandReceipts
         IReadOnlyList<Announcement> announcements,
         DateTimeOffset at,
         CancellationToken cancellation,
-        bool isTakenBack = false
+        bool isTakenBack = false,
+        Guid? followUpId = null
     )
     {
-        var receipt = Receipt(request, outcome, reason, announcements, at);
+        var receipt = Receipt(request, outcome, reason, announcements, at, followUpId);
         if (!await ReceiptStore.WriteAsync(connection, transaction, receipt, isTakenBack, cancellation))
             return false;
         await AnnounceAsync(connection, transaction, request, announcements, cancellation);
@@ -106,7 +124,7 @@ internal static class CommandReceipts
     /// <summary>The event of a refused command.</summary>
     public static Announcement Rejection(CommandRequest request, string reason, DateTimeOffset at) =>
         Announcement.Of(
-            request.CommandId,
+            request.Key,
             new CommandRejected(request.CommandId, request.ProjectId, request.Command, reason, at)
         );
 
@@ -133,11 +151,14 @@ internal static class CommandReceipts
         string outcome,
         string? reason,
         IReadOnlyList<Announcement> announcements,
-        DateTimeOffset at
+        DateTimeOffset at,
+        Guid? followUpId = null
     ) =>
         new()
         {
             CommandId = request.CommandId,
+            Scope = request.Scope,
+            FollowUpId = followUpId,
             ProjectId = request.ProjectId,
             Command = request.Command,
             RequestHash = request.RequestHash,

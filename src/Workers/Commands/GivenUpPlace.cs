@@ -10,10 +10,11 @@ internal static class GivenUpPlace
     private const string Sql = """
         update pipeline.receipts set place = greatest(
             (select r.place from pipeline.receipts r
-             where r.project_id = $2 and r.at < $3 and r.command_id <> $1 and r.replays = 0 order by r.at desc, r.place desc limit 1),
+             where r.project_id = $2 and r.at < $3 and r.command_id <> $1 and r.replays = 0
+             order by r.at desc, r.place desc limit 1),
             (select max(i.place) from pipeline.images i where i.project_id = $2 and i.updated_at < $3),
             0)
-        where command_id = $1
+        where command_id = $1 and scope = $4
         """;
 
     // The broker counts in whole seconds, and its clock and the workers' differ. Where it is unclear which came first,
@@ -38,6 +39,7 @@ internal static class GivenUpPlace
         place.Parameters.AddWithValue(command.CommandId);
         place.Parameters.AddWithValue(command.ProjectId);
         place.Parameters.AddWithValue(at - ClockDifference);
+        place.Parameters.AddWithValue(command.Scope);
         await place.ExecuteNonQueryAsync(cancellation);
     }
 }

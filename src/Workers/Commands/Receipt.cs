@@ -1,5 +1,6 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Pipeline.Wire;
 
 namespace Pipeline.Workers.Commands;
 
@@ -8,6 +9,10 @@ internal sealed class Receipt
 {
     public required Guid CommandId { get; init; }
 
+    /// <inheritdoc cref="CommandKey.Scope"/>
+    public required Guid Scope { get; init; }
+
+    /// <summary>For lists: the command's project, or that of what it was about; all zeros where there is none.</summary>
     public required Guid ProjectId { get; init; }
 
     /// <summary>The command's exchange, such as <c>save-image</c>.</summary>
@@ -30,6 +35,12 @@ internal sealed class Receipt
     /// <summary>What was announced, as JSON; sent again, byte for byte, when the command is delivered again.</summary>
     public required string Announcements { get; set; }
 
+    /// <summary>
+    /// The command that the pipeline has sent because of this one, such as an import's save. Its id is drawn at random:
+    /// nobody can use it up beforehand. Null where there is none.
+    /// </summary>
+    public Guid? FollowUpId { get; init; }
+
     public required DateTimeOffset At { get; set; }
 
     /// <summary>
@@ -43,8 +54,9 @@ internal sealed class ReceiptConfiguration : IEntityTypeConfiguration<Receipt>
     public void Configure(EntityTypeBuilder<Receipt> receipt)
     {
         receipt.ToTable("receipts");
-        receipt.HasKey(x => x.CommandId).HasName("pk_receipts");
+        receipt.HasKey(x => new { x.CommandId, x.Scope }).HasName("pk_receipts");
         receipt.Property(x => x.CommandId).HasColumnName("command_id").ValueGeneratedNever();
+        receipt.Property(x => x.Scope).HasColumnName("scope");
         receipt.Property(x => x.ProjectId).HasColumnName("project_id");
         receipt.Property(x => x.Command).HasColumnName("command").HasMaxLength(60);
         receipt.Property(x => x.RequestHash).HasColumnName("request_hash");
@@ -53,6 +65,7 @@ internal sealed class ReceiptConfiguration : IEntityTypeConfiguration<Receipt>
         receipt.Property(x => x.ProjectVersion).HasColumnName("project_version");
         receipt.Property(x => x.Replays).HasColumnName("replays");
         receipt.Property(x => x.Announcements).HasColumnName("announcements").HasColumnType("json");
+        receipt.Property(x => x.FollowUpId).HasColumnName("follow_up_id");
         receipt.Property(x => x.At).HasColumnName("at");
         receipt
             .Property(x => x.Place)

@@ -1,11 +1,12 @@
 using Npgsql;
 using NpgsqlTypes;
+using Pipeline.Wire;
 
 namespace Pipeline.Workers.Commands;
 
 /// <summary>A receipt as it is found.</summary>
 internal sealed record FoundReceipt(
-    Guid CommandId,
+    CommandKey Key,
     byte[] RequestHash,
     string Outcome,
     string? Reason,
@@ -25,15 +26,16 @@ internal static class ReceiptStore
     /// <summary>The answer to an id that came again with another content.</summary>
     public const string ConflictReason = "commandId: was used before with another content; the first one stands.";
 
-    /// <summary>Its parameter is an array of command ids; <see cref="Read"/> reads its rows.</summary>
-    public const string FindSql = """
-        select command_id, request_hash, outcome, reason, project_version, replays, announcements::text, at, place
-        from pipeline.receipts where command_id = any($1)
+    private const string FindSql = """
+        select r.scope, r.command_id, r.request_hash, r.outcome, r.reason, r.project_version, r.replays,
+               r.announcements::text, r.at, r.place
+        from unnest($1, $2) as k (scope, command_id)
+        join pipeline.receipts r on r.command_id = k.command_id and r.scope = k.scope
         """;
 
     private const string KeepConflictSql = """
-        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
-        values ($1, $2, $3, $4, $5::json, $6) on conflict do nothing
+        insert into pipeline.receipt_conflicts (command_id, scope, request_hash, project_id, command, body, at)
+        values ($1, $2, $3, $4, $5, $6::json, $7) on conflict do nothing
         """;
 
     // A failure that a person replayed is decided anew, at the place that it has, and so is an end that a person took
@@ -41,19 +43,24 @@ internal static class ReceiptStore
     private const string WriteSql = """
         insert into pipeline.receipts as r
             (command_id, project_id, command, request_hash, outcome, reason, project_version, replays, announcements, at,
-             place)
-        select c, p, n, h, o, e, v, y, a::json, t, coalesce(l, nextval('pipeline.places'))
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12) with ordinality
-            as x (c, p, n, h, o, e, v, y, a, t, l, k)
+             place, scope, follow_up_id)
+        select c, p, n, h, o, e, v, y, a::json, t, coalesce(l, nextval('pipeline.places')), s, f
+        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $12, $13, $14) with ordinality
+            as x (c, p, n, h, o, e, v, y, a, t, l, s, f, k)
         order by k
-        on conflict (command_id) do update
+        on conflict (command_id, scope) do update
             set project_id = excluded.project_id, outcome = excluded.outcome, reason = excluded.reason,
                 project_version = excluded.project_version, replays = excluded.replays,
-                announcements = excluded.announcements, at = excluded.at
+                announcements = excluded.announcements, at = excluded.at, follow_up_id = excluded.follow_up_id
             where r.request_hash = excluded.request_hash
                 and (r.outcome = 'failed' and excluded.replays > r.replays
                     or $11 and r.outcome in ('failed', 'superseded'))
         """;
+
+    /// <summary>A statement that finds receipts; <see cref="Read"/> reads its rows.</summary>
+    /// <param name="keys">Each command once.</param>
+    public static (string Sql, object[] Parameters) Find(IReadOnlyCollection<CommandKey> keys) =>
+        (FindSql, [keys.Select(x => x.Scope).ToArray(), keys.Select(x => x.CommandId).ToArray()]);
 
     /// <summary>A statement that writes receipts; it affects as many rows as are written.</summary>
     /// <param name="receipts">In the order of their decisions; each command once.</param>
@@ -79,6 +86,8 @@ internal static class ReceiptStore
                 receipts.Select(x => x.At).ToArray(),
                 isTakenBack,
                 receipts.Select(x => x.Place).ToArray(),
+                receipts.Select(x => x.Scope).ToArray(),
+                receipts.Select(x => x.FollowUpId).ToArray(),
             ]
         );
 
@@ -86,30 +95,38 @@ internal static class ReceiptStore
     public static (string Sql, object[] Parameters) KeepConflict(Receipt refused, string body) =>
         (
             KeepConflictSql,
-            [refused.CommandId, refused.RequestHash, refused.ProjectId, refused.Command, body, refused.At]
+            [
+                refused.CommandId,
+                refused.Scope,
+                refused.RequestHash,
+                refused.ProjectId,
+                refused.Command,
+                body,
+                refused.At,
+            ]
         );
 
     public static FoundReceipt Read(NpgsqlDataReader row) =>
         new(
-            row.GetGuid(0),
-            row.GetFieldValue<byte[]>(1),
-            row.GetString(2),
-            row.IsDBNull(3) ? null : row.GetString(3),
-            row.IsDBNull(4) ? null : row.GetInt64(4),
-            row.GetInt32(5),
-            Announcement.Read(row.GetString(6)),
-            row.GetFieldValue<DateTimeOffset>(7),
-            row.GetInt64(8)
+            new CommandKey(row.GetGuid(0), row.GetGuid(1)),
+            row.GetFieldValue<byte[]>(2),
+            row.GetString(3),
+            row.IsDBNull(4) ? null : row.GetString(4),
+            row.IsDBNull(5) ? null : row.GetInt64(5),
+            row.GetInt32(6),
+            Announcement.Read(row.GetString(7)),
+            row.GetFieldValue<DateTimeOffset>(8),
+            row.GetInt64(9)
         );
 
     public static async Task<FoundReceipt?> FindAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
-        Guid commandId,
+        CommandKey key,
         CancellationToken cancellation
     )
     {
-        await using var command = Command(connection, transaction, (FindSql, [new[] { commandId }]));
+        await using var command = Command(connection, transaction, Find([key]));
         await using var row = await command.ExecuteReaderAsync(cancellation);
         return await row.ReadAsync(cancellation) ? Read(row) : null;
     }

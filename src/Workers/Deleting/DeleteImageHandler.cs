@@ -65,6 +65,6 @@ internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandl
             deletionId,
             transaction.Now
         );
-        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.CommandId, told));
+        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.Key, told));
     }
 }

@@ -67,6 +67,6 @@ internal sealed class DeleteProjectHandler(RetentionOptions retention) : LaneHan
             deletionId,
             transaction.Now
         );
-        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.CommandId, told));
+        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.Key, told));
     }
 }

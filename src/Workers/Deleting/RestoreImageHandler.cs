@@ -69,7 +69,7 @@ internal sealed class RestoreImageHandler : LaneHandler<RestoreImage>
             Reason,
             projectVersion: null,
             transaction.Now,
-            Announcement.Of(entry.CommandId, told)
+            Announcement.Of(entry.Key, told)
         );
     }
 }
@@ -119,7 +119,7 @@ internal static class RestoredPictures
             while (await row.ReadAsync(cancellation))
             {
                 var isSceneThere = row.GetBoolean(ImageState.ColumnCount);
-                restored.Add(ImageState.Read(row).Announce(entry.CommandId, transaction.Now, isSceneThere));
+                restored.Add(ImageState.Read(row).Announce(entry.Key, transaction.Now, isSceneThere));
             }
         }
 

@@ -73,7 +73,7 @@ internal sealed class RestoreProjectHandler : LaneHandler<RestoreProject>
             reason: null,
             version,
             transaction.Now,
-            [Announcement.Of(entry.CommandId, told), .. restored]
+            [Announcement.Of(entry.Key, told), .. restored]
         );
     }
 }

@@ -25,18 +25,18 @@ internal sealed class GenerateImageConsumer(
     public async Task Consume(ConsumeContext<GenerateImage> context)
     {
         var request = context.Message;
-        var replays = DeliveryHeaders.Replays(context.ReceiveContext);
+        var delivery = CommandRequest.Of(context);
         if (
             GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule
-            && !await IsTakenInAsync(request.CommandId, context.CancellationToken)
+            && !await IsTakenInAsync(delivery.Key, context.CancellationToken)
         )
         {
-            await answers.RefuseAsync(CommandRequest.Of(request, replays), rule, context.CancellationToken);
+            await answers.RefuseAsync(delivery, rule, context.CancellationToken);
             return;
         }
 
         var identity = RequestIdentity.Of(request);
-        var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request, replays);
+        var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request, delivery.Replays);
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
         await publisher.PublishAsync(message, context.CancellationToken);
     }
@@ -45,9 +45,10 @@ internal sealed class GenerateImageConsumer(
     /// A deadline passes and settings change: a request that comes twice may break a rule that it kept at first. Its
     /// generation answers it.
     /// </summary>
-    private async Task<bool> IsTakenInAsync(Guid commandId, CancellationToken cancellation)
+    private async Task<bool> IsTakenInAsync(CommandKey key, CancellationToken cancellation)
     {
         await using var db = await contexts.CreateDbContextAsync(cancellation);
-        return await db.Set<GenerationTarget>().AnyAsync(x => x.CommandId == commandId, cancellation);
+        return await db.Set<GenerationTarget>()
+            .AnyAsync(x => x.CommandId == key.CommandId && x.ProjectId == key.Scope, cancellation);
     }
 }

@@ -29,8 +29,8 @@ internal sealed class GenerateStoryboardConsumer(
         with storyboard as (
             insert into pipeline.generation_storyboards (command_id, project_id, requested, created_at)
             values ($1, $2, cardinality($3), $6))
-        insert into pipeline.generation_storyboard_items (storyboard_id, command_id, scene_id, slot)
-        select $1, c, s, t from unnest($3, $4, $5) as x (c, s, t)
+        insert into pipeline.generation_storyboard_items (storyboard_id, project_id, command_id, scene_id, slot)
+        select $1, $2, c, s, t from unnest($3, $4, $5) as x (c, s, t)
         """;
 
     public async Task Consume(ConsumeContext<GenerateStoryboard> context)
@@ -100,7 +100,7 @@ internal sealed class GenerateStoryboardConsumer(
             .Select(slot => new GenerateImage(
                 NameBasedGuid.Create(command.CommandId, $"{scene.SceneId}/{slot}"),
                 command.ProjectId,
-                NameBasedGuid.Create(command.CommandId, $"image {scene.SceneId}/{slot}"),
+                NameBasedGuid.Create(command.ProjectId, $"image {command.CommandId} {scene.SceneId}/{slot}"),
                 scene.SceneId,
                 SceneIndex: null,
                 slot,

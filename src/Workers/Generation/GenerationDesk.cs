@@ -143,7 +143,7 @@ internal sealed class GenerationDesk(
     }
 
     public Task SaveAgainAsync<T>(BehaviorContext<GenerationSaga, T> context)
-        where T : class => HandOverAsync(context, again: "");
+        where T : class => HandOverAsync(context);
 
     public static Task<bool> AnySaveFailedAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
         TargetLedger.AnyFailedAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
@@ -155,10 +155,10 @@ internal sealed class GenerationDesk(
     public async Task RepeatFailedSavesAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
     {
         await TargetLedger.ReopenSavesAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
-        await HandOverAsync(context, $" {context.Message.CommandId}");
+        await HandOverAsync(context);
     }
 
-    private async Task HandOverAsync<T>(BehaviorContext<GenerationSaga, T> context, string again)
+    private async Task HandOverAsync<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class
     {
         Touch(context);
@@ -170,9 +170,8 @@ internal sealed class GenerationDesk(
             )
         )
         {
-            var importId = NameBasedGuid.Create(target.CommandId, $"import-image {context.Saga.ObjectKey}{again}");
+            var importId = Guid.NewGuid();
             target.ImportCommandId = importId;
-            target.SaveCommandId = NameBasedGuid.Create(importId, WireNames.ExchangeOf<SaveImage>());
             var import = new ImportImage(
                 importId,
                 target.ProjectId,

@@ -53,11 +53,13 @@ internal static class GenerationSlice
 
         const string OfComplete = """
             exists (select from pipeline.generation_storyboards s
-                where s.command_id = t.storyboard_id and s.completed_at < $1)
+                where s.command_id = t.storyboard_id and s.project_id = t.project_id and s.completed_at < $1)
             """;
         const string Complete = """
             t.completed_at < $1
-            and not exists (select from pipeline.generation_storyboard_items i where i.storyboard_id = t.command_id)
+            and not exists (
+                select from pipeline.generation_storyboard_items i
+                where i.storyboard_id = t.command_id and i.project_id = t.project_id)
             """;
         bus.AddSingleton(new RetentionRule("generation_storyboard_items", OfComplete, keep));
         bus.AddSingleton(new RetentionRule("generation_storyboards", Complete, keep));

@@ -72,9 +72,10 @@ internal sealed partial class GenerationSweeper(
         new(
             row.GetGuid(0),
             row.GetGuid(1),
-            row.GetString(2),
-            row.IsDBNull(3) ? null : row.GetString(3),
-            row.IsDBNull(4) ? null : row.GetInt64(4)
+            row.GetGuid(2),
+            row.GetString(3),
+            row.IsDBNull(4) ? null : row.GetString(4),
+            row.IsDBNull(5) ? null : row.GetInt64(5)
         );
 
     /// <summary>Claims rows and queues a message for each one, in one transaction.</summary>

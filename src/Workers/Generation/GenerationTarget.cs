@@ -1,5 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Images;
 
 namespace Pipeline.Workers.Generation;
@@ -8,6 +10,8 @@ namespace Pipeline.Workers.Generation;
 internal sealed class GenerationTarget
 {
     public required Guid CommandId { get; init; }
+
+    public CommandKey Key => new(ProjectId, CommandId);
 
     public required Guid GenerationId { get; init; }
 
@@ -23,10 +27,10 @@ internal sealed class GenerationTarget
 
     public required byte[] RequestHash { get; init; }
 
-    /// <summary>Set when the picture is handed to the import.</summary>
+    /// <summary>
+    /// Set when the picture is handed to the import; drawn at random, so that no other sender can use it up beforehand.
+    /// </summary>
     public Guid? ImportCommandId { get; set; }
-
-    public Guid? SaveCommandId { get; set; }
 
     /// <summary>Null while the request is open.</summary>
     public string? Outcome { get; set; }
@@ -42,8 +46,9 @@ internal sealed class GenerationTargetConfiguration : IEntityTypeConfiguration<G
     public void Configure(EntityTypeBuilder<GenerationTarget> target)
     {
         target.ToTable("generation_targets");
-        target.HasKey(x => x.CommandId).HasName("pk_generation_targets");
+        target.HasKey(x => new { x.CommandId, x.ProjectId }).HasName("pk_generation_targets");
         target.Property(x => x.CommandId).HasColumnName("command_id").ValueGeneratedNever();
+        target.Ignore(x => x.Key);
         target.Property(x => x.GenerationId).HasColumnName("generation_id");
         target.Property(x => x.ProjectId).HasColumnName("project_id");
         target.Property(x => x.ImageId).HasColumnName("image_id");
@@ -52,7 +57,6 @@ internal sealed class GenerationTargetConfiguration : IEntityTypeConfiguration<G
         target.Property(x => x.Slot).HasColumnName("slot");
         target.Property(x => x.RequestHash).HasColumnName("request_hash");
         target.Property(x => x.ImportCommandId).HasColumnName("import_command_id");
-        target.Property(x => x.SaveCommandId).HasColumnName("save_command_id");
         target.Property(x => x.Outcome).HasColumnName("outcome").HasMaxLength(20);
         target.Property(x => x.ToldAt).HasColumnName("told_at");
         target.Property(x => x.CreatedAt).HasColumnName("created_at");

@@ -1,6 +1,7 @@
 using Npgsql;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Generation;
@@ -17,19 +18,19 @@ internal sealed partial class StoryboardSweeper(
 
     private const string CompleteSql = """
         update pipeline.generation_storyboards set completed_at = $2
-        where command_id in (
-            select s.command_id from pipeline.generation_storyboards s
+        where (command_id, project_id) in (
+            select s.command_id, s.project_id from pipeline.generation_storyboards s
             where s.completed_at is null and not exists (
                 select from pipeline.generation_storyboard_items i
-                where i.storyboard_id = s.command_id
-                    and not exists (select from pipeline.receipts r where r.command_id = i.command_id))
+                where i.storyboard_id = s.command_id and i.project_id = s.project_id and not exists (
+                    select from pipeline.receipts r where r.command_id = i.command_id and r.scope = i.project_id))
             order by s.created_at limit $1 for update skip locked)
-        returning command_id
+        returning command_id, project_id
         """;
 
     private const string ReadSql = """
         select command_id, project_id, requested, saved::int, missing_scenes
-        from status.generation_storyboards where command_id = any($1)
+        from unnest($1, $2) as k (c, p) join status.generation_storyboards on command_id = c and project_id = p
         """;
 
     protected override async Task SweepAsync(CancellationToken stopping)
@@ -37,14 +38,14 @@ internal sealed partial class StoryboardSweeper(
         await using var connection = await source.OpenConnectionAsync(stopping);
         await using var transaction = await connection.BeginTransactionAsync(stopping);
         var at = Clock.GetUtcNow();
-        var completed = new List<Guid>();
+        var completed = new List<CommandKey>();
         await using (var complete = new NpgsqlCommand(CompleteSql, connection, transaction))
         {
             complete.Parameters.AddWithValue(BatchLimit);
             complete.Parameters.AddWithValue(at);
             await using var row = await complete.ExecuteReaderAsync(stopping);
             while (await row.ReadAsync(stopping))
-                completed.Add(row.GetGuid(0));
+                completed.Add(new CommandKey(row.GetGuid(1), row.GetGuid(0)));
         }
 
         if (completed.Count == 0)
@@ -58,13 +59,14 @@ internal sealed partial class StoryboardSweeper(
     private static async Task<List<WireMessage>> ReadAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
-        List<Guid> completed,
+        List<CommandKey> completed,
         DateTimeOffset at,
         CancellationToken stopping
     )
     {
         await using var read = new NpgsqlCommand(ReadSql, connection, transaction);
-        read.Parameters.AddWithValue(completed.ToArray());
+        read.Parameters.AddWithValue(completed.Select(x => x.CommandId).ToArray());
+        read.Parameters.AddWithValue(completed.Select(x => x.Scope).ToArray());
         await using var row = await read.ExecuteReaderAsync(stopping);
         var messages = new List<WireMessage>();
         while (await row.ReadAsync(stopping))
@@ -72,16 +74,7 @@ internal sealed partial class StoryboardSweeper(
             var (commandId, projectId) = (row.GetGuid(0), row.GetGuid(1));
             var missing = row.GetFieldValue<string[]>(4);
             var done = new StoryboardCompleted(commandId, projectId, row.GetInt32(2), row.GetInt32(3), missing, at);
-            var exchange = WireNames.ExchangeOf<StoryboardCompleted>();
-            messages.Add(
-                new WireMessage(
-                    exchange,
-                    WireNames.RoutingKeyOf(projectId),
-                    NameBasedGuid.Create(commandId, exchange),
-                    WireJson.Write(done),
-                    Mandatory: false
-                )
-            );
+            messages.Add(Announcement.Of(new CommandKey(projectId, commandId), done).ToWire(projectId));
         }
 
         return messages;

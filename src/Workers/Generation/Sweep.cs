@@ -70,15 +70,18 @@ internal sealed record Sweep(string Finding, string Sql)
         "settled",
         """
         with ended as (
-            select t.command_id, r.outcome, r.reason, r.project_version
+            select t.command_id, t.project_id, coalesce(s.outcome, i.outcome) as outcome,
+                   coalesce(s.reason, i.reason) as reason, s.project_version
             from pipeline.generation_targets t
-            join pipeline.receipts r on r.command_id = t.save_command_id
-                or r.command_id = t.import_command_id and r.outcome <> 'applied'
-            where t.outcome is null and t.save_command_id is not null
+            join pipeline.receipts i on i.command_id = t.import_command_id and i.scope = t.project_id
+            left join pipeline.receipts s on s.command_id = i.follow_up_id and s.scope = t.project_id
+            where t.outcome is null and t.import_command_id is not null
+                and (s.command_id is not null or i.outcome <> 'applied')
                 and (t.told_at is null or t.told_at <= now() - $2)
             limit $1 for update of t skip locked)
-        update pipeline.generation_targets t set told_at = now() from ended e where t.command_id = e.command_id
-        returning t.generation_id, t.command_id, e.outcome, e.reason, e.project_version
+        update pipeline.generation_targets t set told_at = now() from ended e
+        where t.command_id = e.command_id and t.project_id = e.project_id
+        returning t.generation_id, t.project_id, t.command_id, e.outcome, e.reason, e.project_version
         """
     );
 }

@@ -35,8 +35,9 @@ internal sealed class TargetLedger(TimeProvider clock)
         var request = asked.Request;
         var content = WireJson.Write(request);
         var hash = SHA256.HashData(content);
-        var known = await db.Set<GenerationTarget>().FindAsync([request.CommandId], cancellation);
-        var receipt = await ReceiptStore.FindAsync(db.Connection(), db.Transaction(), request.CommandId, cancellation);
+        var known = await db.Set<GenerationTarget>().FindAsync([request.CommandId, request.ProjectId], cancellation);
+        var key = new CommandKey(request.ProjectId, request.CommandId);
+        var receipt = await ReceiptStore.FindAsync(db.Connection(), db.Transaction(), key, cancellation);
 
         if ((known?.RequestHash ?? receipt?.RequestHash) is { } earlier && !earlier.AsSpan().SequenceEqual(hash))
         {
@@ -58,7 +59,7 @@ internal sealed class TargetLedger(TimeProvider clock)
             );
             var body = Encoding.UTF8.GetString(content);
             await ReceiptStore.KeepConflictAsync(db.Connection(), db.Transaction(), refused, body, cancellation);
-            await AnnounceAsync(db, request.ProjectId, [Announcement.Of(request.CommandId, told)], cancellation);
+            await AnnounceAsync(db, request.ProjectId, [Announcement.Of(key, told)], cancellation);
         }
         else if (
             receipt is not null
@@ -106,14 +107,14 @@ internal sealed class TargetLedger(TimeProvider clock)
         CancellationToken cancellation
     )
     {
-        var target = await db.Set<GenerationTarget>().FindAsync([settled.CommandId], cancellation);
+        var target = await db.Set<GenerationTarget>().FindAsync([settled.CommandId, settled.ProjectId], cancellation);
         if (target is null || target.Outcome is not null)
             return; // Said before.
 
         var isSaved = settled.Outcome is Outcomes.Applied or Outcomes.Unchanged or Outcomes.TargetMissing;
         var announcement = isSaved
             ? Announcement.Of(
-                target.CommandId,
+                target.Key,
                 new ImageGenerated(
                     target.CommandId,
                     target.ProjectId,
@@ -169,7 +170,7 @@ internal sealed class TargetLedger(TimeProvider clock)
     public static async Task ReopenSavesAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
     {
         foreach (var target in await Failed(db, generationId).ToListAsync(cancellation))
-            (target.Outcome, target.ImportCommandId, target.SaveCommandId, target.ToldAt) = (null, null, null, null);
+            (target.Outcome, target.ImportCommandId, target.ToldAt) = (null, null, null);
         await db.SaveChangesAsync(cancellation);
     }
 
@@ -211,7 +212,7 @@ internal sealed class TargetLedger(TimeProvider clock)
             Now()
         );
         // The end after a retry by a person is another event than the one before.
-        return Announcement.Of(target.CommandId, ended, $" {saga.Attempt} {target.ImportCommandId}");
+        return Announcement.Of(target.Key, ended, $" {saga.Attempt} {target.ImportCommandId}");
     }
 
     private Receipt NewReceipt(
@@ -227,6 +228,7 @@ internal sealed class TargetLedger(TimeProvider clock)
         new()
         {
             CommandId = commandId,
+            Scope = projectId,
             ProjectId = projectId,
             Command = command ?? CommandName,
             RequestHash = requestHash,

@@ -1,6 +1,5 @@
 using Npgsql;
 using NpgsqlTypes;
-using Pipeline.Wire;
 using Pipeline.Workers.Lanes;
 
 namespace Pipeline.Workers.Images;
@@ -44,7 +43,7 @@ internal static class DeletionQueue
         TimeSpan grace
     )
     {
-        var id = NameBasedGuid.Create(entry.CommandId, $"deletion {objectKey}");
+        var id = entry.Key.Derive($"deletion {objectKey}");
         transaction.Write(
             InsertSql,
             id,

@@ -1,5 +1,6 @@
 using Npgsql;
 using Pipeline.Contracts.Saving;
+using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Images;
@@ -58,20 +59,20 @@ internal sealed record ImageState(
         };
 
     /// <summary>The event that tells where the picture stands: <c>image-saved</c> or <c>image-unplaced</c>.</summary>
-    /// <param name="commandId">The command that brought it there.</param>
+    /// <param name="command">The command that brought it there.</param>
     /// <param name="at">UTC.</param>
     /// <param name="isSceneThere">Whether the wanted scene exists, or none is wanted.</param>
-    public Announcement Announce(Guid commandId, DateTimeOffset at, bool isSceneThere) =>
+    public Announcement Announce(CommandKey command, DateTimeOffset at, bool isSceneThere) =>
         IsPlaced
             ? Announcement.Of(
-                commandId,
-                new ImageSaved(commandId, ProjectId, ProjectVersion, Id, Version, SceneId, Slot, ObjectKey, at),
+                command,
+                new ImageSaved(command.CommandId, ProjectId, ProjectVersion, Id, Version, SceneId, Slot, ObjectKey, at),
                 Id.ToString()
             )
             : Announcement.Of(
-                commandId,
+                command,
                 new ImageUnplaced(
-                    commandId,
+                    command.CommandId,
                     ProjectId,
                     ProjectVersion,
                     Id,

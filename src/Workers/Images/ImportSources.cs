@@ -1,4 +1,6 @@
 using Npgsql;
+using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 
 namespace Pipeline.Workers.Images;
 
@@ -9,31 +11,33 @@ namespace Pipeline.Workers.Images;
 internal static class ImportSources
 {
     private const string BeginSql = """
-        insert into pipeline.import_sources (key, command_id, begun_at) values ($1, $2, $3) on conflict do nothing
+        insert into pipeline.import_sources (key, project_id, command_id, begun_at) values ($1, $2, $3, $4)
+        on conflict do nothing
         """;
 
-    private const string EndSql = "delete from pipeline.import_sources where command_id = $1";
+    private const string EndSql = "delete from pipeline.import_sources where command_id = $1 and project_id = $2";
 
     private const string ReadSql = "select distinct key from pipeline.import_sources where key = any($1)";
 
     /// <param name="connection">The transaction's.</param>
     /// <param name="transaction">Commits it, before the object is read.</param>
     /// <param name="key">The object.</param>
-    /// <param name="commandId">The import.</param>
+    /// <param name="import">The import.</param>
     /// <param name="at">UTC.</param>
     /// <param name="cancellation">The caller's.</param>
     public static async Task BeginAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
         string key,
-        Guid commandId,
+        CommandKey import,
         DateTimeOffset at,
         CancellationToken cancellation
     )
     {
         await using var command = new NpgsqlCommand(BeginSql, connection, transaction);
         command.Parameters.AddWithValue(key);
-        command.Parameters.AddWithValue(commandId);
+        command.Parameters.AddWithValue(import.Scope);
+        command.Parameters.AddWithValue(import.CommandId);
         command.Parameters.AddWithValue(at);
         await command.ExecuteNonQueryAsync(cancellation);
     }
@@ -42,12 +46,13 @@ internal static class ImportSources
     public static async Task EndAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
-        Guid commandId,
+        CommandKey import,
         CancellationToken cancellation
     )
     {
         await using var command = new NpgsqlCommand(EndSql, connection, transaction);
-        command.Parameters.AddWithValue(commandId);
+        command.Parameters.AddWithValue(import.CommandId);
+        command.Parameters.AddWithValue(import.Scope);
         await command.ExecuteNonQueryAsync(cancellation);
     }
 

@@ -25,77 +25,63 @@ internal sealed partial class ImportImageConsumer(
 {
     public async Task Consume(ConsumeContext<ImportImage> context)
     {
-        var cancellation = context.CancellationToken;
-        var request = ImportRequest.Of(context);
+        var (cancellation, command) = (context.CancellationToken, context.Message);
+        var request = CommandRequest.Of(context);
 
-        var earlier = await ledger.RecallAsync(request, cancellation);
+        var earlier = await ledger.RecallAsync(command, request, cancellation);
         if (earlier == EarlierRun.None)
         {
-            var decision = await DecideAsync(request, cancellation);
-            if (await ledger.RecordAsync(decision, cancellation))
-                Ended(request.Command.CommandId, request.Command.ImageId, decision.Outcome, decision.Reason);
+            var decision = await DecideAsync(command, cancellation);
+            if (await ledger.RecordAsync(request, decision, cancellation))
+                Ended(command.CommandId, command.ImageId, decision.Outcome, decision.Reason);
         }
 
         // A failed one is kept for its replay, and one of another command is not ours to delete.
-        if (earlier is EarlierRun.None or EarlierRun.Decided && ObjectKeys.IsUpload(request.Command.UploadKey))
-            await DiscardAsync(request.Command.UploadKey, cancellation);
+        if (earlier is EarlierRun.None or EarlierRun.Decided && ObjectKeys.IsUpload(command.UploadKey))
+            await DiscardAsync(command.UploadKey, cancellation);
     }
 
-    private async Task<ImportDecision> DecideAsync(ImportRequest request, CancellationToken cancellation)
+    private async Task<ImportDecision> DecideAsync(ImportImage command, CancellationToken cancellation)
     {
-        var command = request.Command;
         if (ImportRules.Refuse(command) is { } rule)
-            return ImportDecision.Rejected(request, rule, ledger.Now());
+            return ImportDecision.Rejected(command, rule);
 
         var field = command.UploadKey is null ? "sourceUrl" : "uploadKey";
-        switch (await source.ReadAsync(command, cancellation))
+        return await source.ReadAsync(command, cancellation) switch
         {
-            case SourceRefusal refusal:
-                return ImportDecision.Rejected(request, refusal.Reason, ledger.Now());
-
-            case SourceBytes { Content: var content }:
-                return ImageSniffer.Inspect(content.Span, options.ImageLimits) switch
-                {
-                    ImageFacts facts => await StoreAsync(request, content, facts, cancellation),
-                    ImageRefusal refusal => ImportDecision.Rejected(
-                        request,
-                        $"{field}: the file {refusal.Reason}.",
-                        ledger.Now()
-                    ),
-                    var other => throw new NotSupportedException(other.ToString()),
-                };
-
-            case var other:
-                throw new NotSupportedException(other.ToString());
-        }
+            SourceRefusal refusal => ImportDecision.Rejected(command, refusal.Reason),
+            SourceBytes { Content: var content } => ImageSniffer.Inspect(content.Span, options.ImageLimits) switch
+            {
+                ImageFacts facts => await StoreAsync(command, content, facts, cancellation),
+                ImageRefusal refusal => ImportDecision.Rejected(command, $"{field}: the file {refusal.Reason}."),
+                var other => throw new NotSupportedException(other.ToString()),
+            },
+            var other => throw new NotSupportedException(other.ToString()),
+        };
     }
 
     private async Task<ImportDecision> StoreAsync(
-        ImportRequest request,
+        ImportImage command,
         ReadOnlyMemory<byte> content,
         ImageFacts facts,
         CancellationToken cancellation
     )
     {
-        var command = request.Command;
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(content.Span));
         var key = await ledger.FreshKeyAsync(command, sha256, facts.Format.Extension, cancellation);
         await store.PutOnceAsync(key, content, facts.Format.ContentType, cancellation);
         if (await store.HeadAsync(key, cancellation) is not { } stored)
             throw new SourceUnavailableException($"{key} was deleted while it was imported.");
 
-        return ImportDecision.Applied(request, FollowUp(command, stored, sha256, facts), stored, ledger.Now());
+        return ImportDecision.Applied(command, FollowUpOf(command, stored, sha256, facts), stored);
     }
 
-    private static Announcement FollowUp(ImportImage command, StoredObject stored, string sha256, ImageFacts facts)
+    private static FollowUp FollowUpOf(ImportImage command, StoredObject stored, string sha256, ImageFacts facts)
     {
-        var id = NameBasedGuid.Create(
-            command.CommandId,
-            command.Replace ? WireNames.ExchangeOf<ReplaceImage>() : WireNames.ExchangeOf<SaveImage>()
-        );
+        var id = Guid.NewGuid();
         return command.Replace
-            ? Announcement.Of(
-                command.CommandId,
+            ? Command(
+                id,
                 new ReplaceImage(
                     id,
                     command.ProjectId,
@@ -108,8 +94,8 @@ internal sealed partial class ImportImageConsumer(
                     facts.Height
                 )
             )
-            : Announcement.Of(
-                command.CommandId,
+            : Command(
+                id,
                 new SaveImage(
                     id,
                     command.ProjectId,
@@ -126,6 +112,9 @@ internal sealed partial class ImportImageConsumer(
                 )
             );
     }
+
+    private static FollowUp Command<T>(Guid id, T command) =>
+        new(id, new Announcement(WireNames.ExchangeOf<T>(), id, WireJson.Write(command)));
 
     /// <summary>Best effort: what stays behind costs room and nothing else.</summary>
     private async Task DiscardAsync(string key, CancellationToken cancellation)

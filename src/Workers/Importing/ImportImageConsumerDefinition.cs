@@ -1,5 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Importing;
+using Pipeline.Wire;
 using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
@@ -10,13 +11,11 @@ namespace Pipeline.Workers.Importing;
 internal sealed class ImportImageConsumerDefinition : ConsumerDefinition<ImportImageConsumer>
 {
     private readonly ImportingOptions _options;
-    private readonly ImportFailureFilter _failures;
 
-    public ImportImageConsumerDefinition(ImportingOptions options, ImportFailureFilter failures)
+    public ImportImageConsumerDefinition(ImportingOptions options)
     {
         _options = options;
-        _failures = failures;
-        EndpointName = ImportRequest.CommandName;
+        EndpointName = WireNames.ExchangeOf<ImportImage>();
         ConcurrentMessageLimit = options.ConcurrentImports;
     }
 
@@ -27,12 +26,11 @@ internal sealed class ImportImageConsumerDefinition : ConsumerDefinition<ImportI
     )
     {
         endpointConfigurator.PrefetchCount = _options.ConcurrentImports;
-        consumerConfigurator.Message<ImportImage>(message => message.UseFilter(_failures)); // Outside the retries.
+        DatabaseRetries.Configure(endpointConfigurator);
         consumerConfigurator.UseMessageRetry(retry =>
         {
             retry.Handle<SourceUnavailableException>();
             retry.Handle<StorageUnavailableException>();
-            retry.Handle<Exception>(e => Transience.IsOutage(e) || Transience.IsContention(e));
             retry.Incremental(_options.Retries, _options.RetryDelay, _options.RetryDelay);
         });
     }

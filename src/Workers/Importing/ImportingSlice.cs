@@ -1,6 +1,8 @@
 using MassTransit;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Pipeline.Contracts.Importing;
+using Pipeline.Wire;
 using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -13,7 +15,9 @@ internal static class ImportingSlice
     // A failed import keeps its upload for the replay, as long as its receipt is kept.
     private const string NotFailed = """
         t.begun_at < $1
-        and not exists (select from pipeline.receipts r where r.command_id = t.command_id and r.outcome = 'failed')
+        and not exists (
+            select from pipeline.receipts r
+            where r.command_id = t.command_id and r.scope = t.project_id and r.outcome = 'failed')
         """;
 
     // An import that has not ended by then never will: it keeps the sweep from its object no longer.
@@ -36,8 +40,7 @@ internal static class ImportingSlice
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();
-        bus.AddSingleton<ImportFailureFilter>();
-        bus.AddSingleton(new WorkQueue(ImportRequest.CommandName));
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ImportImage>()));
         bus.AddConsumer<ImportImageConsumer, ImportImageConsumerDefinition>();
     }
 }

@@ -52,7 +52,7 @@ internal sealed partial class LaneApplier(
     /// <summary>Applies a command that may have ended its worker. It comes alone, and its start is counted.</summary>
     private async Task ApplySuspectAsync(int lane, LaneEntry entry, CancellationToken given)
     {
-        var ended = await PersistAsync(lane, x => suspects.BeginAsync(entry.CommandId, lane, x), given);
+        var ended = await PersistAsync(lane, x => suspects.BeginAsync(entry.Key, lane, x), given);
         try
         {
             if (ended >= LaneSuspects.EndedWorkersLimit)
@@ -66,11 +66,11 @@ internal sealed partial class LaneApplier(
         catch
         {
             // Given up, for instance because the lease is lost: this worker lives, so this start proves nothing.
-            await suspects.TakeBackAsync(entry.CommandId);
+            await suspects.TakeBackAsync(entry.Key);
             throw;
         }
 
-        await PersistAsync(lane, x => suspects.EndAsync(entry.CommandId, x), given);
+        await PersistAsync(lane, x => suspects.EndAsync(entry.Key, x), given);
     }
 
     private async Task FailAsync(int lane, LaneEntry entry, string reason, Exception? error, CancellationToken given)

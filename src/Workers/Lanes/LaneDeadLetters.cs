@@ -70,13 +70,9 @@ internal static class LaneDeadLetters
 
     private static WireMessage Copy(string exchange, Delivery delivery, Action<SendHeaders> set)
     {
-        var properties = MovedMessage.PropertiesOf(delivery.Properties);
-        properties.Headers = new Dictionary<string, object?>(
-            delivery.Properties.Headers ?? new Dictionary<string, object?>(StringComparer.Ordinal),
-            StringComparer.Ordinal
-        );
+        var properties = MovedMessage.PropertiesOf(delivery);
         foreach (var name in OfTheDelivery)
-            properties.Headers.Remove(name);
+            properties.Headers!.Remove(name);
         var headers = new MoveTransportHeaders(properties);
         headers.SetHostHeaders();
         set(headers);

@@ -27,6 +27,8 @@ internal sealed class LaneEntry
 
     public Guid ProjectId { get; }
 
+    public CommandKey Key => new(ProjectId, CommandId);
+
     /// <summary>The command's exchange.</summary>
     public string Name { get; }
 
@@ -104,7 +106,7 @@ internal sealed class LaneEntry
             reason,
             projectVersion: null,
             at,
-            Announcement.Of(CommandId, new CommandRejected(CommandId, ProjectId, Name, reason, at))
+            Announcement.Of(Key, new CommandRejected(CommandId, ProjectId, Name, reason, at))
         );
 
     /// <summary>Something newer had decided the matter.</summary>
@@ -114,7 +116,7 @@ internal sealed class LaneEntry
             reason,
             projectVersion: null,
             at,
-            Announcement.Of(CommandId, new CommandSuperseded(CommandId, ProjectId, Name, reason, at))
+            Announcement.Of(Key, new CommandSuperseded(CommandId, ProjectId, Name, reason, at))
         );
 
     /// <summary>The command could not be carried out; its message goes to the dead letters.</summary>
@@ -124,7 +126,7 @@ internal sealed class LaneEntry
             reason,
             projectVersion: null,
             at,
-            Announcement.Of(CommandId, new CommandFailed(CommandId, ProjectId, Name, reason, at))
+            Announcement.Of(Key, new CommandFailed(CommandId, ProjectId, Name, reason, at))
         );
 
     /// <summary>The command had been decided before: the same answer again.</summary>

@@ -25,6 +25,7 @@ internal sealed record LaneReceipt(
         new()
         {
             CommandId = Entry.CommandId,
+            Scope = Entry.ProjectId,
             ProjectId = Entry.ProjectId,
             Command = Entry.Name,
             RequestHash = Entry.RequestHash,

@@ -1,4 +1,6 @@
 using Npgsql;
+using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Lanes;
@@ -19,48 +21,51 @@ internal sealed class LaneSuspects(NpgsqlDataSource source, WorkerIdentity worke
     private static readonly TimeSpan TakeBackLimit = TimeSpan.FromSeconds(1);
 
     private const string BeginSql = """
-        insert into pipeline.lane_suspects (command_id, worker_id, lane, started_at) values ($1, $2, $3, now())
-        on conflict (command_id, worker_id) do update set started_at = excluded.started_at
+        insert into pipeline.lane_suspects (project_id, command_id, worker_id, lane, started_at)
+        values ($1, $2, $3, $4, now())
+        on conflict (project_id, command_id, worker_id) do update set started_at = excluded.started_at
         """;
 
     private const string EndedSql = """
-        select count(*)::int from pipeline.lane_suspects s where s.command_id = $1
+        select count(*)::int from pipeline.lane_suspects s where s.project_id = $1 and s.command_id = $2
             and not exists (select from pipeline.workers w where w.id = s.worker_id and w.lease_until > now())
-            and s.worker_id <> $2
+            and s.worker_id <> $3
         """;
 
-    private const string EndSql = "delete from pipeline.lane_suspects where command_id = $1";
+    private const string EndSql = "delete from pipeline.lane_suspects where project_id = $1 and command_id = $2";
 
-    private const string TakeBackSql = "delete from pipeline.lane_suspects where command_id = $1 and worker_id = $2";
+    private const string TakeBackSql = $"{EndSql} and worker_id = $3";
 
     /// <summary>Notes that this worker begins the command alone.</summary>
     /// <returns>How many workers have ended since they began it.</returns>
-    public async Task<int> BeginAsync(Guid commandId, int lane, CancellationToken cancellation)
+    public async Task<int> BeginAsync(CommandKey key, int lane, CancellationToken cancellation)
     {
         await using var batch = source.CreateBatch();
-        batch.BatchCommands.Add(Statement(BeginSql, commandId, worker.Id, lane));
-        batch.BatchCommands.Add(Statement(EndedSql, commandId, worker.Id));
+        batch.BatchCommands.Add(Statement(BeginSql, key.Scope, key.CommandId, worker.Id, lane));
+        batch.BatchCommands.Add(Statement(EndedSql, key.Scope, key.CommandId, worker.Id));
         return (int)(await batch.ExecuteScalarAsync(cancellation))!;
     }
 
     /// <summary>The command has its receipt.</summary>
-    public async Task<int> EndAsync(Guid commandId, CancellationToken cancellation)
+    public async Task<int> EndAsync(CommandKey key, CancellationToken cancellation)
     {
         await using var command = source.CreateCommand(EndSql);
-        command.Parameters.AddWithValue(commandId);
+        command.Parameters.AddWithValue(key.Scope);
+        command.Parameters.AddWithValue(key.CommandId);
         return await command.ExecuteNonQueryAsync(cancellation);
     }
 
     /// <summary>
     /// This worker has stopped the command without an outcome, but lives. Failing to say so is harmless.
     /// </summary>
-    public async Task TakeBackAsync(Guid commandId)
+    public async Task TakeBackAsync(CommandKey key)
     {
         using var limit = new CancellationTokenSource(TakeBackLimit);
         try
         {
             await using var command = source.CreateCommand(TakeBackSql);
-            command.Parameters.AddWithValue(commandId);
+            command.Parameters.AddWithValue(key.Scope);
+            command.Parameters.AddWithValue(key.CommandId);
             command.Parameters.AddWithValue(worker.Id);
             await command.ExecuteNonQueryAsync(limit.Token);
         }

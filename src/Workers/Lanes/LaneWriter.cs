@@ -1,6 +1,7 @@
 using System.Text;
 using Npgsql;
 using Pipeline.Contracts.Receipts;
+using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
@@ -57,7 +58,7 @@ internal sealed class LaneWriter(
         {
             await _handlers[run[0].Command!.GetType()].ApplyAsync(transaction, run, cancellation);
             foreach (var entry in run)
-                known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
+                known[entry.Key] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
             transaction.Decided(run);
         }
 
@@ -77,9 +78,9 @@ internal sealed class LaneWriter(
         await using var database = await connection.BeginTransactionAsync(cancellation);
         var transaction = new LaneTransaction(connection, database, clock.GetDatabaseNow());
         (string, object[]) locks = (LockSql, [new[] { entry.ProjectId }]);
-        (string, object[]) receipts = (ReceiptStore.FindSql, [new[] { entry.CommandId }]);
+        (string, object[]) receipts = ReceiptStore.Find([entry.Key]);
         var known = await ReadKnownAsync(transaction, locks, receipts, [entry], cancellation);
-        if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
+        if (known.TryGetValue(entry.Key, out var earlier) && !earlier.IsOpenTo(entry))
             Repeat(transaction, entry, earlier);
         else
         {
@@ -93,7 +94,7 @@ internal sealed class LaneWriter(
     }
 
     /// <summary>Locks the projects in the order of their ids, so that two batches never wait for each other in a circle.</summary>
-    private static async Task<Dictionary<Guid, Known>> LockAsync(
+    private static async Task<Dictionary<CommandKey, Known>> LockAsync(
         LaneTransaction transaction,
         IReadOnlyList<LaneEntry> batch,
         CancellationToken cancellation
@@ -101,7 +102,7 @@ internal sealed class LaneWriter(
     {
         var projects = batch.Where(x => x.Refusal is null).Select(x => x.ProjectId).Distinct().ToArray();
         (string, object[]) locks = (LockSql, [projects]);
-        (string, object[]) receipts = (ReceiptStore.FindSql, [batch.Select(x => x.CommandId).Distinct().ToArray()]);
+        (string, object[]) receipts = ReceiptStore.Find([.. batch.Select(x => x.Key).Distinct()]);
 
         var known = await ReadKnownAsync(transaction, locks, receipts, batch, cancellation);
         var missing = projects.Where(x => !transaction.IsLocked(x)).ToArray();
@@ -113,7 +114,7 @@ internal sealed class LaneWriter(
         return await ReadKnownAsync(transaction, locks, receipts, batch, cancellation);
     }
 
-    private static async Task<Dictionary<Guid, Known>> ReadKnownAsync(
+    private static async Task<Dictionary<CommandKey, Known>> ReadKnownAsync(
         LaneTransaction transaction,
         (string, object[]) locks,
         (string, object[]) receipts,
@@ -128,20 +129,20 @@ internal sealed class LaneWriter(
             transaction.Locked(reader.GetGuid(0), reader.GetInt64(1), deletedAt);
         }
 
-        var known = new Dictionary<Guid, Known>();
+        var known = new Dictionary<CommandKey, Known>();
         await reader.NextResultAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
         {
             var found = ReceiptStore.Read(reader);
             var receipt = new LaneReceipt(
-                batch.First(x => x.CommandId == found.CommandId),
+                batch.First(x => x.Key == found.Key),
                 found.Outcome,
                 found.Reason,
                 found.ProjectVersion,
                 found.At,
                 found.Announcements
             );
-            known[found.CommandId] = new Known(found.RequestHash, receipt, found.Replays, found.Place);
+            known[found.Key] = new Known(found.RequestHash, receipt, found.Replays, found.Place);
         }
 
         return known;
@@ -151,22 +152,22 @@ internal sealed class LaneWriter(
     private static IEnumerable<IReadOnlyList<LaneEntry>> Runs(
         LaneTransaction transaction,
         IReadOnlyList<LaneEntry> batch,
-        Dictionary<Guid, Known> known
+        Dictionary<CommandKey, Known> known
     )
     {
         var run = new List<LaneEntry>();
-        var running = new HashSet<Guid>();
+        var running = new HashSet<CommandKey>();
         foreach (var entry in batch)
         {
             var starts = run.Count > 0 && run[0].Command!.GetType() != entry.Command?.GetType();
-            if (starts || running.Contains(entry.CommandId))
+            if (starts || running.Contains(entry.Key))
             {
                 yield return run;
                 run = [];
                 running.Clear();
             }
 
-            if (known.TryGetValue(entry.CommandId, out var earlier) && !earlier.IsOpenTo(entry))
+            if (known.TryGetValue(entry.Key, out var earlier) && !earlier.IsOpenTo(entry))
                 Repeat(transaction, entry, earlier);
             else if (entry.Refusal is { } refusal)
                 Refuse(transaction, entry, refusal, known);
@@ -174,7 +175,7 @@ internal sealed class LaneWriter(
             {
                 Place(entry, earlier);
                 run.Add(entry);
-                running.Add(entry.CommandId);
+                running.Add(entry.Key);
             }
         }
 
@@ -195,11 +196,11 @@ internal sealed class LaneWriter(
         LaneTransaction transaction,
         LaneEntry entry,
         string refusal,
-        Dictionary<Guid, Known> known
+        Dictionary<CommandKey, Known> known
     )
     {
         entry.Reject(refusal, transaction.Now);
-        known[entry.CommandId] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
+        known[entry.Key] = new Known(entry.RequestHash, entry.Decision!, entry.Replays, entry.Place);
     }
 
     private static void Repeat(LaneTransaction transaction, LaneEntry entry, Known earlier)
@@ -251,7 +252,7 @@ internal sealed class LaneWriter(
         var (sql, values) = ReceiptStore.Write([.. receipts.Select(x => x.ToReceipt())]);
         var write = transaction.Write(sql, values);
         await transaction.FlushAsync(cancellation);
-        // A command with the same id in another project is in another lane, under another row lock.
+        // Unreadable commands lock no project, and another queue's command may have the same id.
         if (write.RecordsAffected != receipts.Length)
             throw new ReceiptContentionException(receipts.Length - write.RecordsAffected);
     }
@@ -267,8 +268,8 @@ internal sealed class LaneWriter(
 }
 
 /// <summary>
-/// Another transaction has written a receipt under the same command id since this one looked for it. Trying again finds
-/// that receipt.
+/// Another transaction has written a receipt under the same command id in the same project since this one looked for
+/// it. Trying again finds that receipt.
 /// </summary>
 internal sealed class ReceiptContentionException(int count)
     : Exception($"{count} receipts were written by another transaction meanwhile."),

@@ -31,6 +31,12 @@ internal sealed record Delivery(
     /// </summary>
     public bool IsAddressedToQueue => Exchange.Length == 0 || Exchange == WireNames.ExchangeTo(Queue);
 
+    /// <summary>
+    /// The broker's user who has sent the message, as the broker has checked it (RabbitMQ, "Validated User-ID"); for a
+    /// replay the one who sent it first. Null where the sender did not say.
+    /// </summary>
+    public string? Sender => IsAddressedToQueue ? Header(WireNames.SenderHeader) : Properties.UserId;
+
     /// <summary>The same for a message that MassTransit received.</summary>
     public static Delivery Of(ReceiveContext context)
     {

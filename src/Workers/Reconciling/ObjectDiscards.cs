@@ -120,7 +120,7 @@ internal sealed class ObjectDiscards(
             await ObjectCatalog.RemoveAsync(connection, transaction, [command.ObjectKey], cancellation);
         if (retract is not null)
         {
-            var id = NameBasedGuid.Create(request.CommandId, WireNames.ExchangeOf<RetractObject>());
+            var id = request.Key.Derive(WireNames.ExchangeOf<RetractObject>());
             var hide = new RetractObject(id, retract.ProjectId, retract.ImageId, command.ObjectKey);
             await Outbox.AppendAsync(connection, transaction, [WireMessage.Command(hide)], cancellation);
         }

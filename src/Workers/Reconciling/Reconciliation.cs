@@ -7,6 +7,7 @@ namespace Pipeline.Workers.Reconciling;
 
 /// <summary>A reconciliation that this worker has taken on.</summary>
 /// <param name="Id">The command's id.</param>
+/// <param name="Scope">Of the command.</param>
 /// <param name="State">What is to be done next.</param>
 /// <param name="RepairOf">Whose findings it repairs; null where it looks for findings.</param>
 /// <param name="Request">The command as it came.</param>
@@ -21,6 +22,7 @@ namespace Pipeline.Workers.Reconciling;
 /// <param name="StartedAt">UTC.</param>
 internal sealed record Reconciliation(
     Guid Id,
+    Guid Scope,
     string State,
     Guid? RepairOf,
     byte[] Request,
@@ -41,13 +43,14 @@ internal sealed record Reconciliation(
     public const string Completed = "Completed";
     public const string Failed = "Failed";
 
-    public CommandRequest Command => new(Id, Guid.Empty, WireNames.ExchangeOf<Reconcile>(), Request, Replays);
+    public CommandRequest Command =>
+        new(Id, Guid.Empty, WireNames.ExchangeOf<Reconcile>(), Request, Replays) { Scope = Scope };
 
     /// <summary>The event of its end.</summary>
     public Announcement Tell(string? failure, DateTimeOffset at) =>
         failure is null
-            ? Announcement.Of(Id, new StoresReconciled(Id, RepairOf, Objects, Findings, at))
-            : Announcement.Of(Id, new CommandFailed(Id, Guid.Empty, Command.Command, failure, at));
+            ? Announcement.Of(Command.Key, new StoresReconciled(Id, RepairOf, Objects, Findings, at))
+            : Announcement.Of(Command.Key, new CommandFailed(Id, Guid.Empty, Command.Command, failure, at));
 }
 
 /// <summary>Another worker has taken the reconciliation over; nothing was written.</summary>

@@ -16,7 +16,7 @@ internal sealed class ReconciliationLedger(NpgsqlDataSource source, ReconcilingO
         where id = (
             select id from pipeline.reconciliations where ended_at is null and lease_until <= now() and bucket = $2
             order by started_at limit 1 for update skip locked)
-        returning id, state, repair_of, request, replays, cutoff, read_bytes, coalesce(after_key, ''), after_finding,
+        returning id, scope, state, repair_of, request, replays, cutoff, read_bytes, coalesce(after_key, ''), after_finding,
                   objects, findings, epoch, started_at
         """;
 
@@ -60,18 +60,19 @@ internal sealed class ReconciliationLedger(NpgsqlDataSource source, ReconcilingO
         return await row.ReadAsync(cancellation)
             ? new Reconciliation(
                 row.GetGuid(0),
-                row.GetString(1),
-                row.IsDBNull(2) ? null : row.GetGuid(2),
-                row.GetFieldValue<byte[]>(3),
-                row.GetInt32(4),
-                row.GetFieldValue<DateTimeOffset>(5),
-                row.GetBoolean(6),
-                row.GetString(7),
-                row.GetInt32(8),
-                row.GetInt64(9),
+                row.GetGuid(1),
+                row.GetString(2),
+                row.IsDBNull(3) ? null : row.GetGuid(3),
+                row.GetFieldValue<byte[]>(4),
+                row.GetInt32(5),
+                row.GetFieldValue<DateTimeOffset>(6),
+                row.GetBoolean(7),
+                row.GetString(8),
+                row.GetInt32(9),
                 row.GetInt64(10),
                 row.GetInt64(11),
-                row.GetFieldValue<DateTimeOffset>(12)
+                row.GetInt64(12),
+                row.GetFieldValue<DateTimeOffset>(13)
             )
             : null;
     }

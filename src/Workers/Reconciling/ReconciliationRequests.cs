@@ -22,13 +22,17 @@ internal sealed class ReconciliationRequests(
     // What a repaired one left alone is left alone again.
     private const string BeginSql = """
         insert into pipeline.reconciliations
-            (id, bucket, state, repair_of, request, replays, grace, cutoff, read_bytes, lease_until, started_at, updated_at)
-        select $1, $2, $3, $4, $5, $6, coalesce(r.grace, $7), coalesce(r.cutoff, $8 - $7), $9, $8, $8, $8
+            (id, bucket, state, repair_of, request, replays, grace, cutoff, read_bytes, lease_until, started_at, updated_at,
+             scope)
+        select $1, $2, $3, $4, $5, $6, coalesce(r.grace, $7), coalesce(r.cutoff, $8 - $7), $9, $8, $8, $8, $10
         from (select) one left join pipeline.reconciliations r on r.id = $4
         on conflict do nothing
         """;
 
     private const string OpenSql = "select id from pipeline.reconciliations where bucket = $1 and ended_at is null";
+
+    // A reconciliation goes by its command's id, so no two senders' can have the same.
+    private const string IsOthersSql = "select 1 from pipeline.reconciliations where id = $1 and scope <> $2";
 
     private const string RepairableSql = """
         select case
@@ -123,8 +127,15 @@ internal sealed class ReconciliationRequests(
         begin.Parameters.AddWithValue(wish.Grace ?? options.Grace);
         begin.Parameters.AddWithValue(at);
         begin.Parameters.AddWithValue(wish.ReadBytes);
+        begin.Parameters.AddWithValue(request.Scope);
         if (await begin.ExecuteNonQueryAsync(cancellation) == 1)
             return null;
+
+        await using var others = new NpgsqlCommand(IsOthersSql, connection, transaction);
+        others.Parameters.AddWithValue(request.CommandId);
+        others.Parameters.AddWithValue(request.Scope);
+        if (await others.ExecuteScalarAsync(cancellation) is not null)
+            return "commandId: is that of another sender's reconciliation.";
 
         await using var open = new NpgsqlCommand(OpenSql, connection, transaction);
         open.Parameters.AddWithValue(storage.Bucket);

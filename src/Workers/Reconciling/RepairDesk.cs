@@ -91,7 +91,7 @@ internal sealed class RepairDesk(NpgsqlDataSource source, ReconciliationLedger l
     private static WireMessage? Repair(Reconciliation run, NpgsqlDataReader row)
     {
         var (kind, key) = (row.GetString(1), row.GetString(2));
-        var id = NameBasedGuid.Create(run.Id, $"repair {row.GetInt32(0)}");
+        var id = Guid.NewGuid(); // Nobody can use it up beforehand; it is noted in this transaction.
         return kind switch
         {
             FindingKinds.PictureWithoutObject or FindingKinds.SizeDiffers => WireMessage.Command(

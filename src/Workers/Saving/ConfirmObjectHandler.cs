@@ -64,7 +64,7 @@ internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHan
                 reason: null,
                 image.ProjectVersion,
                 transaction.Now,
-                image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+                image.Announce(entry.Key, transaction.Now, scene.IsThere)
             );
             return;
         }
@@ -81,7 +81,7 @@ internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHan
             reason: null,
             shown.ProjectVersion,
             transaction.Now,
-            shown.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+            shown.Announce(entry.Key, transaction.Now, scene.IsThere)
         );
     }
 

@@ -90,7 +90,7 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
             Reason,
             projectVersion: null,
             transaction.Now,
-            Announcement.Of(entry.CommandId, told)
+            Announcement.Of(entry.Key, told)
         );
     }
 
@@ -116,7 +116,7 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
             reason: null,
             image.ProjectVersion,
             transaction.Now,
-            image.Announce(entry.CommandId, transaction.Now, standing.IsSceneThere)
+            image.Announce(entry.Key, transaction.Now, standing.IsSceneThere)
         );
     }
 
@@ -138,7 +138,7 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
             projectVersion: null,
             transaction.Now,
             Announcement.Of(
-                entry.CommandId,
+                entry.Key,
                 new ReplacementAwaited(
                     entry.CommandId,
                     image.ProjectId,

@@ -106,7 +106,7 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
             transaction.Now,
             now.IsPlaced
                 ? Announcement.Of(
-                    entry.CommandId,
+                    entry.Key,
                     new ImageReplaced(
                         entry.CommandId,
                         now.ProjectId,
@@ -119,6 +119,6 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
                         transaction.Now
                     )
                 )
-                : now.Announce(entry.CommandId, transaction.Now, IsSceneThere)
+                : now.Announce(entry.Key, transaction.Now, IsSceneThere)
         );
 }

@@ -62,7 +62,7 @@ internal sealed class RetractObjectHandler : LaneHandler<RetractObject>
             hidden.ProjectVersion,
             transaction.Now,
             // A picture that was not shown waits for its scene as well.
-            hidden.Announce(entry.CommandId, transaction.Now, isSceneThere: image.IsPlaced)
+            hidden.Announce(entry.Key, transaction.Now, isSceneThere: image.IsPlaced)
         );
     }
 

@@ -128,7 +128,7 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             Sentence(missing, scene.Disagreement),
             image.ProjectVersion,
             transaction.Now,
-            image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+            image.Announce(entry.Key, transaction.Now, scene.IsThere)
         );
         return image;
     }
@@ -165,7 +165,7 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
                 reason: null,
                 image.ProjectVersion,
                 transaction.Now,
-                image.Announce(entry.CommandId, transaction.Now, scene.IsThere)
+                image.Announce(entry.Key, transaction.Now, scene.IsThere)
             );
         }
     }

@@ -130,21 +130,17 @@ internal sealed class DefineScenesHandler : LaneHandler<DefineScenes>
         )
         {
             while (await moved.ReadAsync(cancellation))
-                announcements.Add(
-                    ImageState.Read(moved).Announce(entry.CommandId, transaction.Now, isSceneThere: true)
-                );
+                announcements.Add(ImageState.Read(moved).Announce(entry.Key, transaction.Now, isSceneThere: true));
             await moved.NextResultAsync(cancellation);
             while (await moved.ReadAsync(cancellation))
-                announcements.Add(
-                    ImageState.Read(moved).Announce(entry.CommandId, transaction.Now, isSceneThere: false)
-                );
+                announcements.Add(ImageState.Read(moved).Announce(entry.Key, transaction.Now, isSceneThere: false));
         }
 
         entry.Decide(Outcomes.Applied, reason: null, next, transaction.Now, announcements);
 
         Announcement Defined(long version) =>
             Announcement.Of(
-                entry.CommandId,
+                entry.Key,
                 new ScenesDefined(entry.CommandId, command.ProjectId, version, command.Scenes.Count, transaction.Now)
             );
     }

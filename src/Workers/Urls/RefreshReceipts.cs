@@ -69,9 +69,9 @@ internal sealed class RefreshReceipts(NpgsqlDataSource source, TimeProvider cloc
         return end.Outcome switch
         {
             Outcomes.Rejected => CommandReceipts.Rejection(delivery, reason, at),
-            Outcomes.Superseded => Announcement.Of(id, new CommandSuperseded(id, project, name, reason, at)),
+            Outcomes.Superseded => Announcement.Of(delivery.Key, new CommandSuperseded(id, project, name, reason, at)),
             Outcomes.Failed => Announcement.Of(
-                id,
+                delivery.Key,
                 new CommandFailed(id, project, name, reason, at),
                 delivery.Replays == 0 ? "" : $"/{delivery.Replays}"
             ),

@@ -72,7 +72,7 @@ internal sealed class WebhookCommandsConsumer(
         desk.EndAsync(RequestOf(context, context.Message), rule: null, decide, context.CancellationToken);
 
     private static CommandRequest RequestOf(ConsumeContext context, object command) =>
-        CommandRequest.Of(command, DeliveryHeaders.Replays(context.ReceiveContext));
+        CommandRequest.Of(command, Delivery.Of(context.ReceiveContext));
 }
 
 /// <summary>Queue <c>webhook-commands</c>.</summary>

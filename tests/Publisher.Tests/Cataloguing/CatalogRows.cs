@@ -33,7 +33,10 @@ internal static class CatalogRows
             state
         );
         await servers.SqlAsync(
-            "insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined) values ($1, $2, false)",
+            """
+            insert into pipeline.catalog_rebuild_requests (command_id, scope, rebuild_id, joined)
+            values ($1, '00000000-0000-0000-0000-000000000000', $2, false)
+            """,
             command,
             rebuild
         );

@@ -27,7 +27,7 @@ internal static class AskedStoryboard
     private static async Task PlaceAsync(ScratchServers servers, Guid project, Guid storyboard, string scene, int slot)
     {
         var command = GenerationMessages.RequestOf(storyboard, scene, slot);
-        var image = GenerationMessages.ImageOf(storyboard, scene, slot);
+        var image = GenerationMessages.ImageOf(project, storyboard, scene, slot);
         await servers.ItemAsync(storyboard, command, scene, slot);
         var (state, outcome, failure) = (scene, slot) switch
         {

@@ -63,7 +63,7 @@ public sealed class GenerateVerbTests(ScratchServers servers) : IClassFixture<Sc
         var got = (await route.BasicGetAsync("generate-image", autoAck: true)).ShouldNotBeNull();
         got.RoutingKey.ShouldBe($"{_project}");
         got.BasicProperties.MessageId.ShouldBe($"{command}");
-        var image = NameBasedGuid.Create(command, "image");
+        var image = new CommandKey(_project, command).Derive("image");
         System
             .Text.Encoding.UTF8.GetString(got.Body.Span)
             .ShouldBe(

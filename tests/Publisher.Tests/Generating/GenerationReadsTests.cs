@@ -148,8 +148,8 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
         var sent = await TakeAllAsync(route);
         sent.ConvertAll(x => (x.SceneId, x.Slot, x.ImageId, x.Prompt, x.Model, x.Width, x.Height, x.Seed))
             .ShouldBe([
-                ("s2", 1, Image(storyboard, "s2", 1), "a prompt", "some-model", 640, 384, 101),
-                ("s3", 1, Image(storyboard, "s3", 1), "a prompt", "some-model", 640, 384, 1),
+                ("s2", 1, Image(_project, storyboard, "s2", 1), "a prompt", "some-model", 640, 384, 101),
+                ("s3", 1, Image(_project, storyboard, "s3", 1), "a prompt", "some-model", 640, 384, 1),
             ]);
         sent.ShouldAllBe(x => x.Options!["quality"] == "high");
     }
@@ -195,6 +195,6 @@ public sealed class GenerationReadsTests(ScratchServers servers) : IClassFixture
         return sent;
     }
 
-    private static Guid Image(Guid storyboard, string scene, int slot) =>
-        NameBasedGuid.Create(storyboard, $"image {scene}/{slot}");
+    private static Guid Image(Guid project, Guid storyboard, string scene, int slot) =>
+        NameBasedGuid.Create(project, $"image {storyboard} {scene}/{slot}");
 }

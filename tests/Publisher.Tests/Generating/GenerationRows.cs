@@ -75,7 +75,10 @@ internal static class GenerationRows
 
     public static Task ItemAsync(this ScratchServers servers, Guid storyboard, Guid command, string scene, int slot) =>
         servers.SqlAsync(
-            "insert into pipeline.generation_storyboard_items values ($1, $2, $3, $4)",
+            """
+            insert into pipeline.generation_storyboard_items (storyboard_id, project_id, command_id, scene_id, slot)
+            select command_id, project_id, $2, $3, $4 from pipeline.generation_storyboards where command_id = $1
+            """,
             storyboard,
             command,
             scene,

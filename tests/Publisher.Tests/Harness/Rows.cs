@@ -40,19 +40,22 @@ internal static class Rows
         this ScratchServers servers,
         Guid project,
         string outcome,
-        Guid? command = null
+        Guid? command = null,
+        Guid? followUp = null
     )
     {
         var id = command ?? Guid.NewGuid();
         await servers.SqlAsync(
             """
             insert into pipeline.receipts
-                (command_id, project_id, command, request_hash, outcome, reason, project_version, announcements, at)
-            values ($1, $2, 'save-image', '\x00', $3, 'because', 1, '[]', now())
+                (command_id, project_id, command, request_hash, outcome, reason, project_version, announcements, at,
+                 scope, follow_up_id)
+            values ($1, $2, 'save-image', '\x00', $3, 'because', 1, '[]', now(), $2, $4::uuid)
             """,
             id,
             project,
-            outcome
+            outcome,
+            followUp is { } next ? next : DBNull.Value
         );
         return id;
     }

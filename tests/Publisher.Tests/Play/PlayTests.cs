@@ -218,7 +218,7 @@ public sealed class PlayTests(ScratchServers servers) : IClassFixture<ScratchSer
     {
         for (var i = 0; i < _copies(command); i++)
             await servers.ImageAsync(command.ProjectId, command.SceneId ?? "", command.Slot);
-        await servers.ReceiptAsync(command.ProjectId, "applied", command.CommandId);
-        await servers.ReceiptAsync(command.ProjectId, "applied", NameBasedGuid.Create(command.CommandId, "save-image"));
+        var save = await servers.ReceiptAsync(command.ProjectId, "applied");
+        await servers.ReceiptAsync(command.ProjectId, "applied", command.CommandId, save);
     }
 }

@@ -33,7 +33,7 @@ public sealed class CommandEndpointsTests(ScratchServers servers) : ServedPublis
 
         answer.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         var commandId = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("commandId").GetGuid();
-        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/receipts/{commandId}");
+        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/projects/{Project}/receipts/{commandId}");
         var got = await route.BasicGetAsync("define-scenes", autoAck: true);
         var sent = JsonSerializer
             .Deserialize<DefineScenes>(got.ShouldNotBeNull().Body.Span, WireJson.Options)

@@ -27,9 +27,11 @@ public sealed class GenerationEndpointsTests(ScratchServers servers) : ServedPub
         answer.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         var body = await answer.Content.ReadFromJsonAsync<JsonElement>();
         var id = body.GetProperty("commandId").GetGuid();
-        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/receipts/{id}");
+        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/projects/{Project}/receipts/{id}");
         var sent = await ReadAsync<GenerateImage>(route, "generate-image");
-        (sent.CommandId, sent.ProjectId, sent.ImageId).ShouldBe((id, Project, NameBasedGuid.Create(id, "image")));
+        (sent.CommandId, sent.ProjectId, sent.ImageId).ShouldBe(
+            (id, Project, new CommandKey(Project, id).Derive("image"))
+        );
         (sent.SceneId, sent.Slot, sent.Prompt, sent.Seed, sent.Force).ShouldBe(("s", 1, "é", 5, false));
         (sent.Model, sent.Width, sent.Height).ShouldBe(("offline-painter", 512, 512));
         sent.Options.ShouldNotBeNull().ShouldHaveSingleItem().ShouldBe(KeyValuePair.Create("a", "b"));
@@ -48,7 +50,7 @@ public sealed class GenerationEndpointsTests(ScratchServers servers) : ServedPub
 
         answer.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         var sent = await ReadAsync<GenerateStoryboard>(route, "generate-storyboard");
-        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/receipts/{sent.CommandId}");
+        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/projects/{Project}/receipts/{sent.CommandId}");
         sent.SceneIds.ShouldBe(["s"]);
         (sent.ProjectId, sent.ImagesPerScene, sent.Model, sent.Force).ShouldBe((Project, 3, "m", true));
     }

@@ -51,6 +51,11 @@ public sealed class ReadEndpointsTests(ScratchServers servers) : ServedPublisher
     [InlineData("/projects/11111111-1111-1111-1111-111111111111", 404, "project-not-found")]
     [InlineData("/projects/11111111-1111-1111-1111-111111111111/images", 404, "project-not-found")]
     [InlineData("/receipts/11111111-1111-1111-1111-111111111111", 404, "receipt-not-found")]
+    [InlineData(
+        "/projects/22222222-2222-2222-2222-222222222222/receipts/11111111-1111-1111-1111-111111111111",
+        404,
+        "receipt-not-found"
+    )]
     [InlineData("/images/11111111-1111-1111-1111-111111111111/1", 404, "image-not-found")]
     [InlineData("/projects/x", 404, "not-found")]
     [InlineData("/projects?limit=1001", 400, "bad-request")]

@@ -122,6 +122,16 @@ public class DeletionStack : Stack
     internal Task<string> StateAsync(Guid imageId) =>
         ScalarAsync<string>("select coalesce((select state from status.images where id = $1), 'none')", imageId);
 
+    /// <summary>The outcome of the save or replacement that an import has queued; <c>none</c> before it has one.</summary>
+    internal Task<string> FollowUpAsync(Guid importId) =>
+        ScalarAsync<string>(
+            """
+            select coalesce((select f.outcome from status.receipts i
+                join status.receipts f on f.command_id = i.follow_up_id where i.command_id = $1), 'none')
+            """,
+            importId
+        );
+
     internal Task<string> OutcomeAsync(Guid commandId) =>
         ScalarAsync<string>(
             "select coalesce((select outcome from status.receipts where command_id = $1), 'none')",

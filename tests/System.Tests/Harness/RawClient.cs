@@ -16,14 +16,20 @@ internal sealed class RawClient : IAsyncDisposable
         _channel = channel;
     }
 
-    public static async Task<RawClient> ConnectAsync(Uri broker)
+    /// <summary>The login, where each message says it (AMQP <c>user_id</c>); null for none.</summary>
+    public string? UserId { get; init; }
+
+    public static async Task<RawClient> ConnectAsync(Uri broker, bool saysWhoItIs = false)
     {
         var connection = await new ConnectionFactory { Uri = broker }.CreateConnectionAsync();
         var confirms = new CreateChannelOptions(
             publisherConfirmationsEnabled: true,
             publisherConfirmationTrackingEnabled: true
         );
-        return new RawClient(connection, await connection.CreateChannelAsync(confirms));
+        return new RawClient(connection, await connection.CreateChannelAsync(confirms))
+        {
+            UserId = saysWhoItIs ? Uri.UnescapeDataString(broker.UserInfo.Split(':')[0]) : null,
+        };
     }
 
     public async Task PublishAsync(
@@ -47,6 +53,8 @@ internal sealed class RawClient : IAsyncDisposable
             properties.MessageId = messageId;
         if (type is not null)
             properties.Type = type;
+        if (UserId is not null)
+            properties.UserId = UserId;
         if (expiresIn is { } time)
             properties.Expiration = ((long)time.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         await _channel.BasicPublishAsync(

@@ -48,12 +48,18 @@ public sealed class AnnouncementTests(ScratchDatabase database, ITestOutputHelpe
     [Fact]
     public void Message_id_is_the_same_for_the_same_command_and_another_for_another_part()
     {
-        var command = Guid.NewGuid();
-        var rejected = new CommandRejected(command, Guid.NewGuid(), "save-image", "slot: …", DateTimeOffset.UnixEpoch);
+        var command = new CommandKey(Guid.NewGuid(), Guid.NewGuid());
+        var rejected = new CommandRejected(
+            command.CommandId,
+            command.Scope,
+            "save-image",
+            "slot: …",
+            DateTimeOffset.UnixEpoch
+        );
 
         var first = Announcement.Of(command, rejected);
 
-        first.MessageId.ShouldBe(NameBasedGuid.Create(command, "command-rejected"));
+        Announcement.Of(command with { Scope = Guid.NewGuid() }, rejected).MessageId.ShouldNotBe(first.MessageId);
         Announcement.Of(command, rejected).MessageId.ShouldBe(first.MessageId);
         Announcement.Of(command, rejected, "part").MessageId.ShouldNotBe(first.MessageId);
     }

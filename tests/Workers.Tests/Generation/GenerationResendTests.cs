@@ -17,7 +17,9 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
         var (request, id) = await BeginAsync();
         await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
         await pipeline.UntilAsync(id, "Saving", 1);
-        await pipeline.SendAsync(new TargetSettled(id, request.CommandId, Outcomes.Applied, null, 1));
+        await pipeline.SendAsync(
+            new TargetSettled(id, request.ProjectId, request.CommandId, Outcomes.Applied, null, 1)
+        );
         await pipeline.UntilAsync(id, "Completed", 1);
 
         await pipeline.SendAsync(request);

@@ -16,6 +16,7 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
 {
     private const string Outcome = "select outcome from pipeline.receipts where command_id = $1";
     private const string Reason = "select reason from pipeline.receipts where command_id = $1";
+    private const string FollowUp = "select follow_up_id::text from pipeline.receipts where command_id = $1";
     private const string Replays = "select replays from pipeline.receipts where command_id = $1";
     private const string Save =
         "select convert_from(body, 'utf8') from pipeline.outbox where exchange = 'save-image' and routing_key = $1::text";
@@ -42,7 +43,7 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(Png));
         save.ShouldBe(
             new SaveImage(
-                NameBasedGuid.Create(command.CommandId, "save-image"),
+                save.CommandId, // At random.
                 command.ProjectId,
                 command.ImageId,
                 "scene-1",
@@ -247,7 +248,7 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
         await pipeline.WaitForAsync(Outcome, last.CommandId);
 
         var save = await SaveOf(command);
-        save.CommandId.ShouldBe(NameBasedGuid.Create(command.CommandId, "save-image"));
+        (await pipeline.AskAsync(FollowUp, command.CommandId)).ShouldBe($"{save.CommandId}");
         (await pipeline.AskAsync(Objects, command.ProjectId)).ShouldBe("1");
     }
 
@@ -268,7 +269,7 @@ public sealed class ImportImageTests(ImportPipeline pipeline) : IClassFixture<Im
             command.ProjectId
         );
         var replace = JsonSerializer.Deserialize<ReplaceImage>(json, WireJson.Options).ShouldNotBeNull();
-        replace.CommandId.ShouldBe(NameBasedGuid.Create(command.CommandId, "replace-image"));
+        (await pipeline.AskAsync(FollowUp, command.CommandId)).ShouldBe($"{replace.CommandId}");
         replace.ObjectKey.ShouldBe(ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, "png", copy: 2));
         (replace.ImageId, replace.ByteLength, replace.Width).ShouldBe((command.ImageId, Png.Length, 3));
         (await pipeline.AskAsync(Saves, command.ProjectId)).ShouldBe("0");

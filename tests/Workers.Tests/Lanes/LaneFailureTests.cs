@@ -8,8 +8,8 @@ namespace Pipeline.Workers.Tests.Lanes;
 public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLane>
 {
     private const string PlantSuspectsSql = """
-        insert into pipeline.lane_suspects (command_id, worker_id, lane, started_at)
-        select $1, gen_random_uuid(), $2, now() from generate_series(1, $3)
+        insert into pipeline.lane_suspects (project_id, command_id, worker_id, lane, started_at)
+        select $1, $2, gen_random_uuid(), $3, now() from generate_series(1, $4)
         """;
 
     private const string SuspectsSql = "select worker_id from pipeline.lane_suspects where command_id = $1";
@@ -80,7 +80,7 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
     public async Task A_command_that_ended_three_workers_is_failed_without_another_try()
     {
         var step = Step(1);
-        await lane.Database.ExecuteAsync(PlantSuspectsSql, step.CommandId, ScratchLane.Lane, 3);
+        await lane.Database.ExecuteAsync(PlantSuspectsSql, _project, step.CommandId, ScratchLane.Lane, 3);
 
         (await ApplyAsync(step, redeliveries: 2)).ShouldStartWith("failed The worker ended 3 times");
 
@@ -115,7 +115,7 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
     public async Task A_start_of_a_worker_that_lives_does_not_count()
     {
         var step = Step(1);
-        await lane.Database.ExecuteAsync(PlantSuspectsSql, step.CommandId, ScratchLane.Lane, 3);
+        await lane.Database.ExecuteAsync(PlantSuspectsSql, _project, step.CommandId, ScratchLane.Lane, 3);
         await lane.Database.ExecuteAsync(
             """
             insert into pipeline.workers (id, name, started_at, lease_until)
@@ -133,7 +133,7 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
     {
         var step = Step(1);
         await ApplyAsync(step);
-        await lane.Database.ExecuteAsync(PlantSuspectsSql, step.CommandId, ScratchLane.Lane, 3);
+        await lane.Database.ExecuteAsync(PlantSuspectsSql, _project, step.CommandId, ScratchLane.Lane, 3);
 
         (await ApplyAsync(step, redeliveries: 3)).ShouldBe("applied");
 
@@ -173,7 +173,7 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
     }
 
     [Fact]
-    public async Task The_same_command_id_in_two_projects_at_once_has_one_effect()
+    public async Task The_same_command_id_in_two_projects_at_once_is_two_commands()
     {
         var step = Step(1);
         var other = step with { ProjectId = Guid.NewGuid() };
@@ -184,9 +184,32 @@ public sealed class LaneFailureTests(ScratchLane lane) : IClassFixture<ScratchLa
             lane.NewApplier().ApplyAndTellAsync(Steps.Entry(other))
         );
 
-        outcomes.Order(StringComparer.Ordinal).ShouldBe(["applied", "rejected"]);
-        ((await lane.StepsAsync(step.ProjectId)).Length + (await lane.StepsAsync(other.ProjectId)).Length).ShouldBe(1);
-        (await lane.ReceiptAsync(step.CommandId)).ShouldBe("applied 0");
+        outcomes.ShouldBe(["applied", "applied"]);
+        (await lane.StepsAsync(step.ProjectId)).ShouldBe([1]);
+        (await lane.StepsAsync(other.ProjectId)).ShouldBe([1]);
+    }
+
+    [Fact]
+    public async Task A_batch_whose_receipt_another_queue_writes_meanwhile_is_decided_anew()
+    {
+        var step = Step(1);
+        lane.Handler.Hold(step.CommandId); // It has looked for the receipt, and found none.
+        var applying = lane.NewApplier().ApplyAndTellAsync(Steps.Entry(step));
+        await lane.Handler.HeldAsync();
+
+        await lane.Database.ExecuteAsync(
+            """
+            insert into pipeline.receipts
+                (command_id, scope, project_id, command, request_hash, outcome, announcements, at)
+            values ($1, $2, $2, 'import-image', '\x00', 'applied', '[]', now())
+            """,
+            step.CommandId,
+            _project
+        );
+        lane.Handler.Release(step.CommandId);
+
+        (await applying).ShouldBe("rejected");
+        (await lane.StepsAsync(_project)).ShouldBeEmpty();
     }
 
     private TakeStep Step(int number) => new(Guid.NewGuid(), _project, number);

@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using Pipeline.Workers.Persistence.Migrations;
 using Shouldly;
 using Xunit;
 
@@ -50,6 +51,26 @@ public sealed class MigrationTests
         {
             await database.DisposeAsync();
         }
+    }
+
+    /// <summary>A script that no migration names would look finished, and never run.</summary>
+    [Fact]
+    public void Every_script_belongs_to_a_migration()
+    {
+        var migrations = typeof(SqlMigration)
+            .Assembly.GetTypes()
+            .Where(x => x.IsSubclassOf(typeof(SqlMigration)))
+            .Select(x => (SqlMigration)Activator.CreateInstance(x)!);
+
+        migrations
+            .SelectMany(x => x.Scripts)
+            .Append("status_grants.sql") // Runs with each of them.
+            .ShouldBe(
+                typeof(SqlMigration)
+                    .Assembly.GetManifestResourceNames()
+                    .Where(x => x.EndsWith(".sql", StringComparison.Ordinal)),
+                ignoreOrder: true
+            );
     }
 
     private static async Task<string> FingerprintAsync(ScratchDatabase database) =>

@@ -11,17 +11,18 @@ public sealed class RetainedRowsTests(ScratchDatabase database) : IClassFixture<
     // The newest storyboard of a project; the upload of a failed import; a key that a failed deletion has left.
     private const string NeededSql = """
         insert into pipeline.receipts
-            (command_id, project_id, command, request_hash, outcome, replays, announcements, at, place)
+            (command_id, project_id, command, request_hash, outcome, replays, announcements, at, place, scope)
         select gen_random_uuid(), '11111111-1111-4111-8111-111111111111', 'define-scenes', '\x00', o, 0, '[]',
-               least($1, $2), p
+               least($1, $2), p, '11111111-1111-4111-8111-111111111111'
         from unnest(array['applied', 'unchanged', 'failed'], array[1, 2, 3]) as x (o, p);
         insert into pipeline.receipts
-            (command_id, project_id, command, request_hash, outcome, replays, announcements, at)
-        select c::uuid, gen_random_uuid(), 'import-image', '\x00', o, 0, '[]', greatest($1, $2)
+            (command_id, project_id, command, request_hash, outcome, replays, announcements, at, scope)
+        select c::uuid, '11111111-1111-4111-8111-111111111111', 'import-image', '\x00', o, 0, '[]', greatest($1, $2),
+               '11111111-1111-4111-8111-111111111111'
         from unnest(array['22222222-2222-4222-8222-222222222222', '33333333-3333-4333-8333-333333333333'],
                     array['failed', 'applied']) as x (c, o);
-        insert into pipeline.import_sources (key, command_id, begun_at)
-        select k, c::uuid, least($1, $2)
+        insert into pipeline.import_sources (key, command_id, project_id, begun_at)
+        select k, c::uuid, '11111111-1111-4111-8111-111111111111', least($1, $2)
         from unnest(array['22222222-2222-4222-8222-222222222222', '33333333-3333-4333-8333-333333333333'],
                     array['uploads/of a failed import', 'uploads/of another']) as x (c, k);
         insert into pipeline.purged_objects (key, image_id, purged_at)

@@ -15,20 +15,21 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
 
     private const string FillSql = """
         insert into pipeline.receipts
-            (command_id, project_id, command, request_hash, outcome, replays, announcements, at)
-        select gen_random_uuid(), gen_random_uuid(), 'save-image', '\x00', 'applied', 0, '[]', $2
+            (command_id, project_id, command, request_hash, outcome, replays, announcements, at, scope)
+        select gen_random_uuid(), gen_random_uuid(), 'save-image', '\x00', 'applied', 0, '[]', $2, gen_random_uuid()
         from generate_series(1, $1);
-        insert into pipeline.receipt_conflicts (command_id, request_hash, project_id, command, body, at)
-        select gen_random_uuid(), '\x00', gen_random_uuid(), 'save-image', '{}', $2 from generate_series(1, $1);
+        insert into pipeline.receipt_conflicts (command_id, scope, request_hash, project_id, command, body, at)
+        select gen_random_uuid(), gen_random_uuid(), '\x00', gen_random_uuid(), 'save-image', '{}', $2
+        from generate_series(1, $1);
         insert into pipeline.dead_letter_actions (action_id, run_id, action, queue, replays, done_by, begun_at)
         select gen_random_uuid(), gen_random_uuid(), 'replay', 'deletion_error', 1, 'jane', $2
         from generate_series(1, $1);
         insert into pipeline.purged_objects (key, image_id, purged_at)
         select gen_random_uuid()::text, gen_random_uuid(), $2 from generate_series(1, $1);
-        insert into pipeline.import_sources (key, command_id, begun_at)
-        select 'key', gen_random_uuid(), $2 from generate_series(1, $1);
-        insert into pipeline.lane_suspects (command_id, worker_id, lane, started_at)
-        select gen_random_uuid(), gen_random_uuid(), 0, $2 from generate_series(1, $1);
+        insert into pipeline.import_sources (key, project_id, command_id, begun_at)
+        select 'key', gen_random_uuid(), gen_random_uuid(), $2 from generate_series(1, $1);
+        insert into pipeline.lane_suspects (project_id, command_id, worker_id, lane, started_at)
+        select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 0, $2 from generate_series(1, $1);
         insert into pipeline.generation_leases (generation_id, attempt, epoch, worker_id, lease_until)
         select gen_random_uuid(), 1, 1, gen_random_uuid(), $2 from generate_series(1, $1);
         """;
@@ -54,10 +55,10 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
         with s as (
             insert into pipeline.generation_storyboards (command_id, project_id, requested, created_at, completed_at)
             select gen_random_uuid(), gen_random_uuid(), 1, $2, case when $3 then $2 end
-            from generate_series(1, $1) returning command_id
+            from generate_series(1, $1) returning command_id, project_id
         )
-        insert into pipeline.generation_storyboard_items (storyboard_id, command_id, scene_id, slot)
-        select command_id, gen_random_uuid(), 'scene', 0 from s;
+        insert into pipeline.generation_storyboard_items (storyboard_id, project_id, command_id, scene_id, slot)
+        select command_id, project_id, gen_random_uuid(), 'scene', 0 from s;
         with d as (
             insert into pipeline.deletions
                 (correlation_id, current_state, kind, project_id, command_id, attempt, failures, purged_keys, created_at,
@@ -76,14 +77,14 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
         ), p as (
             insert into pipeline.catalog_rebuild_parts (rebuild_id, number) select correlation_id, 0 from r
         )
-        insert into pipeline.catalog_rebuild_requests (command_id, rebuild_id, joined)
-        select gen_random_uuid(), correlation_id, false from r;
+        insert into pipeline.catalog_rebuild_requests (command_id, scope, rebuild_id, joined)
+        select gen_random_uuid(), gen_random_uuid(), correlation_id, false from r;
         with r as (
             insert into pipeline.reconciliations
                 (id, bucket, state, request, replays, grace, cutoff, read_bytes, lease_until, started_at, updated_at,
-                 ended_at)
+                 ended_at, scope)
             select gen_random_uuid(), gen_random_uuid()::text, case when $3 then 'Completed' else 'Comparing' end, '', 0,
-                   interval '0', $2, false, $2, $2, $2, case when $3 then $2 end
+                   interval '0', $2, false, $2, $2, $2, case when $3 then $2 end, gen_random_uuid()
             from generate_series(1, $1) returning id
         )
         insert into pipeline.reconciliation_findings (reconciliation_id, number, kind, key, detail)

@@ -84,7 +84,7 @@ public sealed class UploadSweeperTests(SweepPipeline pipeline, PatientSweepPipel
 
     private async Task BeginImportAsync(string key) =>
         await pipeline.AskAsync(
-            "insert into pipeline.import_sources (key, command_id, begun_at) values ($1, $2, now())",
+            "insert into pipeline.import_sources (key, project_id, command_id, begun_at) values ($1, $2, $2, now())",
             key,
             Guid.NewGuid()
         );

@@ -42,7 +42,10 @@ public class UrlsPipeline : SlicePipeline
     internal Task<RefreshEnd?> RefreshAsync(RefreshUrls command) =>
         Worker
             .Services.GetRequiredService<PictureRefresh>()
-            .RefreshAsync(new RefreshRequest(command, CommandRequest.Of(command, replays: 0)), CancellationToken.None);
+            .RefreshAsync(
+                new RefreshRequest(command, CommandRequest.Of(command, replays: 0, sender: null)),
+                CancellationToken.None
+            );
 
     /// <summary>Sends a command and waits for its receipt.</summary>
     internal async Task<string> EndAsync(RefreshUrls command)

@@ -8,6 +8,9 @@ namespace Pipeline.Workers.Persistence.Migrations;
 /// </summary>
 internal abstract class SqlMigration(params string[] scripts) : Migration
 {
+    /// <summary>Names of the files, in the order in which they run.</summary>
+    public IReadOnlyList<string> Scripts => scripts;
+
     protected sealed override void Up(MigrationBuilder migrationBuilder)
     {
         foreach (var script in scripts)
