@@ -82,8 +82,8 @@ public sealed record GenerateStoryboard(
 );
 
 /// <summary>
-/// Command: withdraw a project's open requests for a generation. Rendering stops when no request of any project is left;
-/// what is rendered is saved.
+/// Command: withdraw a project's open requests for a generation. Rendering stops when no request of any project is
+/// left; what is rendered is saved.
 /// </summary>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">Whose requests are withdrawn.</param>
@@ -92,8 +92,8 @@ public sealed record GenerateStoryboard(
 public sealed record CancelGeneration(Guid CommandId, Guid ProjectId, Guid GenerationId, Guid? ImageId);
 
 /// <summary>
-/// Command: open a project's failed and cancelled requests for a generation again. An image that is neither rendered nor
-/// being rendered is given all its attempts anew.
+/// Command: open a project's failed and cancelled requests for a generation again. An image that is neither rendered
+/// nor being rendered is given all its attempts anew.
 /// </summary>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">Whose requests are opened.</param>

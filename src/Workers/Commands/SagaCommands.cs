@@ -46,8 +46,8 @@ internal sealed class SagaCommands(TimeProvider clock)
         where T : class => EndUnknownAsync(context, Outcomes.Rejected, reason);
 
     /// <summary>
-    /// The same for a sender that must not learn whether the saga is there: the receipt says what it also says where the
-    /// saga is there and none of the sender's business.
+    /// The same for a sender that must not learn whether the saga is there: the receipt says what it also says where
+    /// the saga is there and none of the sender's business.
     /// </summary>
     /// <param name="context">The command, in a transaction as if the saga were there.</param>
     /// <param name="reason">For people.</param>
