@@ -82,18 +82,25 @@ public sealed record GenerateStoryboard(
     [property: DefaultValue(false)] bool Force
 );
 
-/// <summary>Command: stop working on a generation, for everyone who asked for it. What is saved stays saved.</summary>
-/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
-/// <param name="GenerationId">The generation.</param>
-public sealed record CancelGeneration(Guid CommandId, Guid GenerationId);
-
 /// <summary>
-/// Command: give an abandoned or cancelled generation its attempts anew, for everyone who asked for it; where the
-/// picture is rendered, repeat the imports and saves that failed.
+/// Command: withdraw a project's open requests for a generation. Rendering stops when no request of any project is
+/// left; what is rendered is saved.
 /// </summary>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">Whose requests are withdrawn.</param>
 /// <param name="GenerationId">The generation.</param>
-public sealed record RetryGeneration(Guid CommandId, Guid GenerationId);
+/// <param name="ImageId">Only the requests for this image; null for all of the project.</param>
+public sealed record CancelGeneration(Guid CommandId, Guid ProjectId, Guid GenerationId, Guid? ImageId);
+
+/// <summary>
+/// Command: open a project's failed and cancelled requests for a generation again. An image that is neither rendered
+/// nor being rendered is given all its attempts anew.
+/// </summary>
+/// <param name="CommandId">Chosen by the sender; not all zeros.</param>
+/// <param name="ProjectId">Whose requests are opened.</param>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="ImageId">Only the requests for this image; null for all of the project.</param>
+public sealed record RetryGeneration(Guid CommandId, Guid ProjectId, Guid GenerationId, Guid? ImageId);
 
 /// <summary>Event: the picture of a request is saved.</summary>
 /// <param name="CommandId">The request.</param>

@@ -27,8 +27,8 @@ public abstract class CloudEventsSent(string form) : Stack
         await using var publisher = NewPublisher();
         await publisher.PublishAsync(board.ToWire(), CancellationToken.None);
         // This one's event comes through the outbox; a good one's request goes on to the saga.
-        MessageCatalog.TryFind("cancel-generation", out var cancel).ShouldBeTrue();
-        await new ForeignMessage(cancel!).SendAsync(client, ForeignForm.PlainJson);
+        MessageCatalog.TryFind("retry-deletion", out var retry).ShouldBeTrue();
+        await new ForeignMessage(retry!).SendAsync(client, ForeignForm.PlainJson);
         MessageCatalog.TryFind("generate-image", out var generate).ShouldBeTrue();
         var request = new ForeignMessage(generate!);
         request.Body["deadline"] = null;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Npgsql;
 using Pipeline.Contracts.Cataloguing;
-using Pipeline.Contracts.Generation;
+using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Reconciling;
 using Pipeline.Contracts.Saving;
 using Pipeline.Contracts.Webhooks;
@@ -45,11 +45,11 @@ public sealed class CommandBoundaryTests : Stack
         [typeof(SaveImage)] = "target-missing",
         [typeof(SubscribeWebhook)] = "applied",
         [typeof(RecordObject)] = "target-missing",
-        [typeof(CancelGeneration)] = "rejected",
+        [typeof(RetryDeletion)] = "rejected",
     };
 
     // A subscription is nobody's news but its own receiver's.
-    private static readonly string[] Announced = ["save-image", "record-object", "cancel-generation"];
+    private static readonly string[] Announced = ["save-image", "record-object", "retry-deletion"];
 
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 

@@ -143,8 +143,14 @@ public sealed class ForgedMessageTests : Stack
         await using var publisher = NewPublisher();
         for (var i = 0; i < Enough; i++)
         {
-            await publisher.PublishAsync(NewMessage(id => new CancelGeneration(id, generation)), default);
-            await publisher.PublishAsync(NewMessage(id => new RetryGeneration(id, generation)), default);
+            await publisher.PublishAsync(
+                NewMessage(id => new CancelGeneration(id, Guid.NewGuid(), generation, null)),
+                default
+            );
+            await publisher.PublishAsync(
+                NewMessage(id => new RetryGeneration(id, Guid.NewGuid(), generation, null)),
+                default
+            );
         }
 
         await publisher.PublishAsync(Commands.Generate("offline-painter", "A kite.").ToWire(), default);

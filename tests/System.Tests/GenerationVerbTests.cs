@@ -50,7 +50,7 @@ public sealed class GenerationVerbTests : GenerationStack
 
         // The provider is mended: one by hand, the rest by the one command.
         Provider.Script(FailingPrompt, Picture());
-        (await RunAsync($"retry {generation} --wait 120")).ExitCode.ShouldBe(0);
+        (await RunAsync($"retry {generation} --project {_project} --wait 120")).ExitCode.ShouldBe(0);
         await UntilAsync("five are shown", async () => await ShownAsync() == 5);
         await ShouldLackAsync(saved: 5, "scene-2");
         var calls = Provider.CallsOf(FailingPrompt).Length;

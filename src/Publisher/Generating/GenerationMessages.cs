@@ -12,11 +12,11 @@ internal static class GenerationMessages
     public static WireMessage ToWire(this GenerateStoryboard command) =>
         WireMessage.Command(command, command.CommandId, command.ProjectId);
 
-    /// <summary>A generation may serve several projects, so this command belongs to none.</summary>
-    public static WireMessage ToWire(this RetryGeneration command) => OfNoProject(command, command.CommandId);
+    public static WireMessage ToWire(this RetryGeneration command) =>
+        WireMessage.Command(command, command.CommandId, command.ProjectId);
 
-    /// <inheritdoc cref="ToWire(RetryGeneration)"/>
-    public static WireMessage ToWire(this CancelGeneration command) => OfNoProject(command, command.CommandId);
+    public static WireMessage ToWire(this CancelGeneration command) =>
+        WireMessage.Command(command, command.CommandId, command.ProjectId);
 
     /// <summary>Of a single request whose sender named none: the same command is the same picture.</summary>
     public static Guid ImageOf(Guid project, Guid command) => new CommandKey(project, command).Derive("image");
@@ -28,7 +28,4 @@ internal static class GenerationMessages
     /// <inheritdoc cref="RequestOf"/>
     public static Guid ImageOf(Guid project, Guid storyboard, string scene, int slot) =>
         NameBasedGuid.Create(project, $"image {storyboard} {scene}/{slot}");
-
-    private static WireMessage OfNoProject<T>(T command, Guid commandId) =>
-        new(WireNames.ExchangeOf<T>(), RoutingKey: "", commandId, WireJson.Write(command), Mandatory: true);
 }

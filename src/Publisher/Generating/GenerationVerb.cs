@@ -28,7 +28,12 @@ internal static class GenerationVerb
             async (parsed, context, cancellation) =>
             {
                 await using var database = new StatusDatabase(context.Settings.StatusDatabase);
-                var status = await RequireAsync(parsed.GetValue(id), new GenerationReads(database), cancellation);
+                var status = await RequireAsync(
+                    parsed.GetValue(id),
+                    project: null,
+                    new GenerationReads(database),
+                    cancellation
+                );
                 await PrintAsync(status, context.Screen);
                 return Exit.Done;
             }
@@ -38,10 +43,11 @@ internal static class GenerationVerb
     /// <exception cref="FailureException">There is none.</exception>
     public static async Task<GenerationStatus> RequireAsync(
         Guid id,
+        Guid? project,
         GenerationReads reads,
         CancellationToken cancellation
     ) =>
-        await reads.FindAsync(id, project: null, cancellation)
+        await reads.FindAsync(id, project, cancellation)
         ?? throw new FailureException(
             $"There is no generation {id}, and no command {id} asked for one: it may still be queued, or see receipts {id}."
         );

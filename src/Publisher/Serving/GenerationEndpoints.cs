@@ -28,8 +28,16 @@ internal static class GenerationEndpoints
                     ? Fresh.Json(request, status)
                     : Unknown(id)
         );
-        MapSteering(routes, "retry", (command, generation) => new RetryGeneration(command, generation).ToWire());
-        MapSteering(routes, "cancel", (command, generation) => new CancelGeneration(command, generation).ToWire());
+        MapSteering(
+            routes,
+            "retry",
+            (command, x) => new RetryGeneration(command, x.ProjectId, x.GenerationId, x.ImageId).ToWire()
+        );
+        MapSteering(
+            routes,
+            "cancel",
+            (command, x) => new CancelGeneration(command, x.ProjectId, x.GenerationId, x.ImageId).ToWire()
+        );
     }
 
     private static async Task<IResult> ListAsync(
@@ -63,7 +71,11 @@ internal static class GenerationEndpoints
         );
     }
 
-    private static void MapSteering(IEndpointRouteBuilder routes, string verb, Func<Guid, Guid, WireMessage> message) =>
+    private static void MapSteering(
+        IEndpointRouteBuilder routes,
+        string verb,
+        Func<Guid, Steering, WireMessage> message
+    ) =>
         routes.MapPost(
             $"/generations/{{id:guid}}/{verb}",
             async (
@@ -77,21 +89,27 @@ internal static class GenerationEndpoints
                 if (Bodies.RefuseUnlessJson(request) is { } refusal)
                     return refusal;
                 var body = await Bodies.ReadAsync<SteerBody>(request, cancellation);
-                if (body.CommandId == Guid.Empty)
-                    return Problems.BadRequest("commandId: must not be all zeros.");
-                if (await reads.FindAsync(id, project: null, cancellation) is not { } status)
+                if (body.ZeroField() is { } field)
+                    return Problems.BadRequest($"{field}: must not be all zeros.");
+                if (await reads.FindAsync(id, body.ProjectId, cancellation) is not { } status)
                     return Unknown(id);
+                if (Steering.Of(id, status, body.ProjectId, body.ImageId) is not { } steering)
+                    return Problems.BadRequest(
+                        "projectId: is required with a generation's id; a request names its own."
+                    );
 
-                var sent = message(body.CommandId ?? Guid.NewGuid(), status.Generation.Id);
+                var sent = message(body.CommandId ?? Guid.NewGuid(), steering);
                 await sender.SendAsync(sent, cancellation);
-                var receipt = ReceiptPath.Of(Guid.Empty, sent.MessageId);
+                var receipt = ReceiptPath.Of(sent.Key.Scope, sent.MessageId);
                 return Results.Accepted(
                     receipt,
                     new
                     {
                         commandId = sent.MessageId,
-                        generationId = status.Generation.Id,
-                        generation = $"/generations/{status.Generation.Id}",
+                        generationId = steering.GenerationId,
+                        projectId = steering.ProjectId,
+                        imageId = steering.ImageId,
+                        generation = $"/generations/{steering.GenerationId}",
                         receipt,
                     }
                 );
@@ -104,5 +122,12 @@ internal static class GenerationEndpoints
             $"There is no generation {id}, and no command {id} asked for one; it may still be queued."
         );
 
-    private sealed record SteerBody(Guid? CommandId);
+    private sealed record SteerBody(Guid? CommandId, Guid? ProjectId, Guid? ImageId)
+    {
+        public string? ZeroField() =>
+            CommandId == Guid.Empty ? "commandId"
+            : ProjectId == Guid.Empty ? "projectId"
+            : ImageId == Guid.Empty ? "imageId"
+            : null;
+    }
 }

@@ -25,7 +25,8 @@ internal static class ServeVerb
           POST /projects/ID/storyboard-generations  {"imagesPerScene"}, optionally "sceneIds" and as above; or
                                                {"missing":true}: asks again for exactly what the last one lacks
           GET  /projects/ID/generations        requests (?open=true), their counts, the latest storyboards
-          GET  /generations/ID                 by its id or a request's; POST .../retry  .../cancel
+          GET  /generations/ID                 by its id or a request's; POST .../retry  .../cancel  {} with a request's
+                                               id, {"projectId"}, optionally "imageId", with the generation's
           GET  /asyncapi  /asyncapi.json       the messages, for people and for tools;  /schemas/MESSAGE.json
           GET  /catalog  /catalog/statistics   what the store is known to hold (?prefix=&after=), and counts
           GET  /catalog/rebuilds  /catalog/rebuilds/ID   by its id or a request's; POST /catalog/rebuilds  .../ID/cancel

@@ -4,7 +4,10 @@ using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Commands;
 
-/// <summary>A saga whose work belongs to one project; commands to it are listed under that project.</summary>
+/// <summary>
+/// A saga whose work belongs to one project; commands to it are listed under that project. Commands to other sagas are
+/// listed under the project that they name themselves.
+/// </summary>
 internal interface IProjectSaga
 {
     /// <summary>The project.</summary>
@@ -39,14 +42,26 @@ internal sealed class SagaCommands(TimeProvider clock)
     /// <summary>The receipt of a command whose saga is not there.</summary>
     /// <param name="context">The command, in a transaction as if the saga were there.</param>
     /// <param name="reason">For people.</param>
-    public async Task RefuseUnknownAsync<T>(ConsumeContext<T> context, string reason)
+    public Task RefuseUnknownAsync<T>(ConsumeContext<T> context, string reason)
+        where T : class => EndUnknownAsync(context, Outcomes.Rejected, reason);
+
+    /// <summary>
+    /// The same for a sender that must not learn whether the saga is there: the receipt says what it also says where
+    /// the saga is there and none of the sender's business.
+    /// </summary>
+    /// <param name="context">The command, in a transaction as if the saga were there.</param>
+    /// <param name="reason">For people.</param>
+    public Task LeaveUnknownAsync<T>(ConsumeContext<T> context, string reason)
+        where T : class => EndUnknownAsync(context, Outcomes.Unchanged, reason);
+
+    private async Task EndUnknownAsync<T>(ConsumeContext<T> context, string outcome, string reason)
         where T : class
     {
-        if (await IsNewAsync(context, Guid.Empty))
-            await EndAsync(context, Guid.Empty, Outcomes.Rejected, reason);
+        if (await IsNewAsync(context, projectId: null))
+            await EndAsync(context, projectId: null, outcome, reason);
     }
 
-    private async Task<bool> IsNewAsync<T>(ConsumeContext<T> context, Guid projectId)
+    private async Task<bool> IsNewAsync<T>(ConsumeContext<T> context, Guid? projectId)
         where T : class
     {
         var db = context.GetPayload<PipelineDbContext>();
@@ -60,7 +75,7 @@ internal sealed class SagaCommands(TimeProvider clock)
         );
     }
 
-    private async Task EndAsync<T>(ConsumeContext<T> context, Guid projectId, string outcome, string? reason)
+    private async Task EndAsync<T>(ConsumeContext<T> context, Guid? projectId, string outcome, string? reason)
         where T : class
     {
         var (db, request) = (context.GetPayload<PipelineDbContext>(), RequestOf(context, projectId));
@@ -80,12 +95,16 @@ internal sealed class SagaCommands(TimeProvider clock)
             throw new ReceiptRaceException(request.CommandId);
     }
 
-    private static Guid ProjectOf<TSaga, T>(BehaviorContext<TSaga, T> context)
+    private static Guid? ProjectOf<TSaga, T>(BehaviorContext<TSaga, T> context)
         where TSaga : class, SagaStateMachineInstance
-        where T : class => context.Saga is IProjectSaga saga ? saga.ProjectId : Guid.Empty;
+        where T : class => (context.Saga as IProjectSaga)?.ProjectId;
 
-    private static CommandRequest RequestOf<T>(ConsumeContext<T> context, Guid projectId)
-        where T : class => CommandRequest.Of(context) with { ProjectId = projectId };
+    private static CommandRequest RequestOf<T>(ConsumeContext<T> context, Guid? projectId)
+        where T : class
+    {
+        var request = CommandRequest.Of(context);
+        return projectId is { } id ? request with { ProjectId = id } : request;
+    }
 }
 
 /// <summary>How state machines take commands.</summary>

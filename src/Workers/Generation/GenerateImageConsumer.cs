@@ -17,6 +17,7 @@ namespace Pipeline.Workers.Generation;
 internal sealed class GenerateImageConsumer(
     IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
+    GenerationOptions options,
     ConfirmedPublisher publisher,
     CommandAnswers answers,
     TimeProvider clock
@@ -35,7 +36,7 @@ internal sealed class GenerateImageConsumer(
             return;
         }
 
-        var identity = RequestIdentity.Of(request);
+        var identity = RequestIdentity.Of(request, options.ShareRenderings);
         var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request, delivery.Replays);
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
         await publisher.PublishAsync(message, context.CancellationToken);

@@ -55,8 +55,9 @@ internal sealed class GenerationDesk(
     }
 
     /// <summary>Whether anyone waits for the picture: else nothing is rendered or saved.</summary>
-    public static Task<bool> IsWantedAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
-        TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+    public static Task<bool> IsWantedAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class =>
+        TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, asker: null, context.CancellationToken);
 
     /// <summary>Begins with a full number of attempts.</summary>
     public async Task RenderAnewAsync<T>(BehaviorContext<GenerationSaga, T> context)
@@ -145,18 +146,11 @@ internal sealed class GenerationDesk(
     public Task SaveAgainAsync<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class => HandOverAsync(context);
 
-    public static Task<bool> AnySaveFailedAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
-        TargetLedger.AnyFailedAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
-
     /// <summary>
-    /// A person wants the picture saved for those whose import or save failed. Under other ids than before: the failed
-    /// commands have their receipts, and would be answered with them.
+    /// Has the picture saved for requests that were opened again. Under other ids than before: the failed commands have
+    /// their receipts, and would be answered with them.
     /// </summary>
-    public async Task RepeatFailedSavesAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
-    {
-        await TargetLedger.ReopenSavesAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
-        await HandOverAsync(context);
-    }
+    public Task SaveReopenedAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) => HandOverAsync(context);
 
     private async Task HandOverAsync<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class
@@ -193,8 +187,9 @@ internal sealed class GenerationDesk(
         return targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
     }
 
-    public static async Task<bool> IsAllSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context) =>
-        !await TargetLedger.AnyOpenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+    /// <summary>Whether every request has its end.</summary>
+    public static async Task<bool> IsUnwantedAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class => !await IsWantedAsync(context);
 
     public Task AbandonAsync<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class => EndAsync(context, Outcomes.Failed, context.Saga.FailureReason!, context.Saga.FailureKind);
@@ -208,26 +203,70 @@ internal sealed class GenerationDesk(
     )
         where T : class
     {
-        context.Saga.DueAt = null;
-        context.Saga.FailureKind = kind ?? context.Saga.FailureKind;
-        context.Saga.FailureReason = reason;
-        Touch(context);
-        await CloseAttemptAsync(context, "cancelled", reason);
+        await StopAsync(context, reason, kind);
         await targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
     }
+
+    /// <summary>Nobody waits for the picture any more: rendering stops.</summary>
+    public Task StopAsync(BehaviorContext<GenerationSaga, CancelGeneration> context) =>
+        StopAsync(context, "Every request was cancelled.", kind: null);
 
     public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
         EndAsync(context, Outcomes.Rejected, context.Saga.FailureReason!, context.Saga.FailureKind);
 
-    /// <summary>
-    /// A person wants it after all: those whose request failed or was cancelled wait again, and a deadline that has
-    /// passed does not count any more.
-    /// </summary>
-    public Task ReopenAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
+    /// <summary>Whether the asker waits for the picture.</summary>
+    public static Task<bool> HasOpenAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class =>
+        TargetLedger.AnyOpenAsync(
+            Db(context),
+            context.Saga.CorrelationId,
+            Asker.Of(context.Message),
+            context.CancellationToken
+        );
+
+    /// <summary>Whether a request of the asker has failed or was cancelled.</summary>
+    public static Task<bool> HasRetryableAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
+        TargetLedger.AnyRetryableAsync(
+            Db(context),
+            context.Saga.CorrelationId,
+            Asker.Of(context.Message),
+            context.CancellationToken
+        );
+
+    public static async Task<bool> HasOpenOrRetryableAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
+        await HasOpenAsync(context) || await HasRetryableAsync(context);
+
+    /// <summary>The asker wants the picture no more; whoever else asked for it waits on, until its own deadline.</summary>
+    public async Task WithdrawAsync(BehaviorContext<GenerationSaga, CancelGeneration> context)
     {
-        if (context.Saga.DeadlineAt <= clock.GetUtcNow())
-            context.Saga.DeadlineAt = null;
-        return TargetLedger.ReopenAsync(Db(context), context.Saga.CorrelationId, context.CancellationToken);
+        await targets.WithdrawAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+        await RenewDeadlineAsync(context);
+    }
+
+    /// <summary>The asker wants the picture after all.</summary>
+    public async Task ReopenAsync(BehaviorContext<GenerationSaga, RetryGeneration> context)
+    {
+        var asker = Asker.Of(context.Message);
+        await targets.ReopenAsync(Db(context), context.Saga.CorrelationId, asker, context.CancellationToken);
+        await RenewDeadlineAsync(context);
+    }
+
+    private async Task RenewDeadlineAsync<T>(BehaviorContext<GenerationSaga, T> context)
+        where T : class
+    {
+        var (db, id) = (Db(context), context.Saga.CorrelationId);
+        context.Saga.DeadlineAt = await TargetLedger.DeadlineAsync(db, id, context.CancellationToken);
+        Touch(context);
+    }
+
+    private Task StopAsync<T>(BehaviorContext<GenerationSaga, T> context, string reason, string? kind)
+        where T : class
+    {
+        context.Saga.DueAt = null;
+        context.Saga.FailureKind = kind ?? context.Saga.FailureKind;
+        context.Saga.FailureReason = reason;
+        Touch(context);
+        return CloseAttemptAsync(context, "cancelled", reason);
     }
 
     /// <summary>

@@ -1,5 +1,15 @@
 namespace Pipeline.Workers.Generation;
 
+/// <summary>Whose requests for the same image share one rendering.</summary>
+internal enum RenderingScope
+{
+    /// <summary>Those of all projects.</summary>
+    AllProjects,
+
+    /// <summary>Those of one project: no project has an image that was rendered for another.</summary>
+    Project,
+}
+
 /// <summary>Settings of generation; section <c>Generation</c>.</summary>
 internal sealed class GenerationOptions
 {
@@ -14,6 +24,9 @@ internal sealed class GenerationOptions
     /// <value>Default 5 min: the longest pause before an attempt, unless the provider asks for more.</value>
     public TimeSpan BackoffLimit { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <value>Default all projects. The same in every worker: it is part of what makes two requests the same.</value>
+    public RenderingScope ShareRenderings { get; init; } = RenderingScope.AllProjects;
+
     /// <value>Default 30 min: an open request that nothing has touched for so long is dispatched again.</value>
     public TimeSpan StaleAfter { get; init; } = TimeSpan.FromMinutes(30);
 
@@ -27,6 +40,8 @@ internal sealed class GenerationOptions
             throw new InvalidOperationException($"{Section}__AttemptLimit must be 1 to 20.");
         if (BackoffFirst <= TimeSpan.Zero || BackoffLimit < BackoffFirst)
             throw new InvalidOperationException($"{Section}__BackoffLimit must be at least BackoffFirst, above zero.");
+        if (!Enum.IsDefined(ShareRenderings))
+            throw new InvalidOperationException($"{Section}__ShareRenderings must be AllProjects or Project.");
         if (StaleAfter <= TimeSpan.Zero || SweepEvery <= TimeSpan.Zero)
             throw new InvalidOperationException($"{Section}__StaleAfter and SweepEvery must be positive.");
     }

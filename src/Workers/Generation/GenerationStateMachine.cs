@@ -11,6 +11,9 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
+    private const string NoneToCancel = "The project has no open request for this generation.";
+    private const string NoneToRetry = "The project has no request for this generation that can be retried.";
+
     public GenerationStateMachine(GenerationDesk desk, SagaCommands commands, GenerationMetrics metrics)
     {
         ConnectStateObserver(metrics);
@@ -23,8 +26,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
         Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
         Event(() => Settled, x => Correlate(x, m => m.GenerationId));
-        Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
-        Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
+        Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands, NoneToCancel));
+        Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands, NoneToRetry));
 
         Initially(
             When(Asked)
@@ -46,11 +49,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt succeeded."))
                 .TransitionTo(Abandoned),
             Cancel(desk, commands),
-            When(RetryAsked)
-                .IfNew(
-                    commands,
-                    x => x.ThenAsync(desk.RenderAsync).ThenAsync(commands.ApplyAsync).TransitionTo(Rendering)
-                ),
+            Retry(
+                desk,
+                commands,
+                GenerationDesk.HasOpenOrRetryableAsync, // Whoever waits may have the attempt begin at once.
+                x => x.ThenAsync(desk.RenderAsync).TransitionTo(Rendering)
+            ),
             When(Settled).ThenAsync(desk.SettleAsync),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
@@ -86,7 +90,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Cancel(desk, commands),
             When(Settled).ThenAsync(desk.SettleAsync),
             When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
-            LeaveAsItIs(RetryAsked, commands)
+            Retry(desk, commands, GenerationDesk.HasRetryableAsync, x => x)
         );
 
         During(
@@ -94,15 +98,20 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
             When(Settled)
                 .ThenAsync(desk.SettleAsync)
-                .IfAsync(GenerationDesk.IsAllSettledAsync, done => done.TransitionTo(Completed)),
+                .IfAsync(GenerationDesk.IsUnwantedAsync, done => done.TransitionTo(Completed)),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed), // The picture is there; saving it takes no attempt.
-            LeaveAsItIs(CancelAsked, commands), // Too late: what is rendered and paid for is saved.
-            RepeatFailedSaves(desk, commands)
+            Leave(CancelAsked, commands, NoneToCancel), // Too late: what is rendered and paid for is saved.
+            Retry(
+                desk,
+                commands,
+                GenerationDesk.HasRetryableAsync,
+                x => x.ThenAsync(desk.SaveReopenedAsync).TransitionTo(Saving)
+            )
         );
 
         During(
@@ -120,8 +129,13 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            LeaveAsItIs(CancelAsked, commands),
-            RepeatFailedSaves(desk, commands)
+            Leave(CancelAsked, commands, NoneToCancel),
+            Retry(
+                desk,
+                commands,
+                GenerationDesk.HasRetryableAsync,
+                x => x.ThenAsync(desk.SaveReopenedAsync).TransitionTo(Saving)
+            )
         );
 
         During(
@@ -132,15 +146,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     GenerationDesk.IsWantedAsync,
                     wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
                 ),
-            When(RetryAsked)
-                .IfNew(
-                    commands,
-                    x =>
-                        x.ThenAsync(desk.ReopenAsync)
-                            .ThenAsync(desk.RenderAnewAsync)
-                            .ThenAsync(commands.ApplyAsync)
-                            .TransitionTo(Rendering)
-                ),
+            Retry(
+                desk,
+                commands,
+                GenerationDesk.HasRetryableAsync,
+                x => x.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
+            ),
             When(Settled).ThenAsync(desk.SettleAsync),
             Ignore(Rendered),
             Ignore(Failed),
@@ -148,7 +159,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            LeaveAsItIs(CancelAsked, commands)
+            Leave(CancelAsked, commands, NoneToCancel)
         );
 
         During(
@@ -161,8 +172,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Ignore(Due),
             Ignore(LeaseExpired),
             Ignore(DeadlinePassed),
-            LeaveAsItIs(CancelAsked, commands),
-            LeaveAsItIs(RetryAsked, commands)
+            Leave(CancelAsked, commands, NoneToCancel),
+            Leave(RetryAsked, commands, NoneToRetry)
         );
     }
 
@@ -185,41 +196,64 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
 
+    /// <summary>Withdraws the asker's requests. Rendering stops with the last request of all.</summary>
     private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>
         When(CancelAsked)
             .IfNew(
                 commands,
                 x =>
-                    x.ThenAsync(y => desk.EndAsync(y, Outcomes.Superseded, "The generation was cancelled."))
-                        .ThenAsync(commands.ApplyAsync)
-                        .TransitionTo(Cancelled)
+                    x.IfElseAsync(
+                        GenerationDesk.HasOpenAsync,
+                        own =>
+                            own.ThenAsync(desk.WithdrawAsync)
+                                .ThenAsync(commands.ApplyAsync)
+                                .IfAsync(
+                                    GenerationDesk.IsUnwantedAsync,
+                                    last => last.ThenAsync(desk.StopAsync).TransitionTo(Cancelled)
+                                ),
+                        none => none.ThenAsync(y => LeaveAsync(y, commands, NoneToCancel))
+                    )
             );
 
-    /// <summary>The command comes too late or finds nothing to do.</summary>
-    private EventActivityBinder<GenerationSaga, T> LeaveAsItIs<T>(Event<T> asked, SagaCommands commands)
-        where T : class => When(asked).LeaveAsItIs(commands, Describe);
-
-    /// <summary>The picture is there; a person may have what failed of its saves repeated.</summary>
-    private EventActivityBinder<GenerationSaga, RetryGeneration> RepeatFailedSaves(
+    /// <summary>Opens the asker's failed and cancelled requests again.</summary>
+    private EventActivityBinder<GenerationSaga, RetryGeneration> Retry(
         GenerationDesk desk,
-        SagaCommands commands
+        SagaCommands commands,
+        StateMachineAsyncCondition<GenerationSaga, RetryGeneration> isAny,
+        Func<
+            EventActivityBinder<GenerationSaga, RetryGeneration>,
+            EventActivityBinder<GenerationSaga, RetryGeneration>
+        > begin
     ) =>
         When(RetryAsked)
             .IfNew(
                 commands,
                 x =>
                     x.IfElseAsync(
-                        GenerationDesk.AnySaveFailedAsync,
-                        failed =>
-                            failed
-                                .ThenAsync(desk.RepeatFailedSavesAsync)
-                                .ThenAsync(commands.ApplyAsync)
-                                .TransitionTo(Saving),
-                        none => none.ThenAsync(y => commands.LeaveAsync(y, Describe(y.Saga)))
+                        isAny,
+                        own => begin(own.ThenAsync(desk.ReopenAsync).ThenAsync(commands.ApplyAsync)),
+                        none => none.ThenAsync(y => LeaveAsync(y, commands, NoneToRetry))
                     )
             );
 
-    private static string Describe(GenerationSaga saga) => $"The generation is {saga.CurrentState}.";
+    /// <summary>The command comes too late or finds nothing to do.</summary>
+    private EventActivityBinder<GenerationSaga, T> Leave<T>(Event<T> asked, SagaCommands commands, string none)
+        where T : class => When(asked).IfNew(commands, x => x.ThenAsync(y => LeaveAsync(y, commands, none)));
+
+    /// <summary>
+    /// Only who waits for the picture hears how it stands. Another project's command is answered as if nobody had asked
+    /// for it.
+    /// </summary>
+    private static async Task LeaveAsync<T>(
+        BehaviorContext<GenerationSaga, T> context,
+        SagaCommands commands,
+        string none
+    )
+        where T : class
+    {
+        var isOpen = await GenerationDesk.HasOpenAsync(context);
+        await commands.LeaveAsync(context, isOpen ? $"The generation is {context.Saga.CurrentState}." : none);
+    }
 
     /// <summary>The failure is about the picture itself, and final for it.</summary>
     private static bool IsVerdict(RenderFailed failed) =>
@@ -238,13 +272,14 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     private static void CorrelateCommand<T>(
         IEventCorrelationConfigurator<GenerationSaga, T> correlation,
         Func<T, Guid> id,
-        SagaCommands commands
+        SagaCommands commands,
+        string none
     )
         where T : class
     {
         correlation.CorrelateById(context => id(context.Message));
         correlation.OnMissingInstance(missing => // A person asked, and gets an answer.
-            missing.ExecuteAsync(x => commands.RefuseUnknownAsync(x, "generationId: there is no such generation."))
+            missing.ExecuteAsync(x => commands.LeaveUnknownAsync(x, none))
         );
     }
 }

@@ -1,10 +1,25 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
-using Pipeline.Workers.Commands;
 using Pipeline.Workers.Images;
 
 namespace Pipeline.Workers.Generation;
+
+/// <summary>Whose requests a command to a generation is about.</summary>
+/// <param name="ProjectId">The project that has asked.</param>
+/// <param name="ImageId">One of its images; null for all.</param>
+internal sealed record Asker(Guid ProjectId, Guid? ImageId)
+{
+    /// <exception cref="ArgumentException">The command is not one of those to a generation.</exception>
+    public static Asker Of(object command) =>
+        command switch
+        {
+            CancelGeneration x => new(x.ProjectId, x.ImageId),
+            RetryGeneration x => new(x.ProjectId, x.ImageId),
+            _ => throw new ArgumentException($"{command.GetType()} names no asker.", nameof(command)),
+        };
+}
 
 /// <summary>One request for the picture: who wants it, where, and what became of it.</summary>
 internal sealed class GenerationTarget
@@ -26,6 +41,9 @@ internal sealed class GenerationTarget
     public required int Slot { get; init; }
 
     public required byte[] RequestHash { get; init; }
+
+    /// <summary>No attempt begins for this request after it; null for none.</summary>
+    public DateTimeOffset? DeadlineAt { get; set; }
 
     /// <summary>
     /// Set when the picture is handed to the import; drawn at random, so that no other sender can use it up beforehand.
@@ -56,6 +74,7 @@ internal sealed class GenerationTargetConfiguration : IEntityTypeConfiguration<G
         target.Property(x => x.SceneIndex).HasColumnName("scene_index");
         target.Property(x => x.Slot).HasColumnName("slot");
         target.Property(x => x.RequestHash).HasColumnName("request_hash");
+        target.Property(x => x.DeadlineAt).HasColumnName("deadline_at");
         target.Property(x => x.ImportCommandId).HasColumnName("import_command_id");
         target.Property(x => x.Outcome).HasColumnName("outcome").HasMaxLength(20);
         target.Property(x => x.ToldAt).HasColumnName("told_at");

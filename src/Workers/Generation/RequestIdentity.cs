@@ -12,7 +12,9 @@ internal sealed record RequestIdentity(string Hash, Guid GenerationId)
     // The namespace of generation ids: any fixed value that nothing else uses.
     private static readonly Guid Space = Guid.Parse("6f1c7d2e-3b58-4c7a-9a53-0f6f6d2b8e11");
 
-    public static RequestIdentity Of(GenerateImage request)
+    /// <param name="request">The request.</param>
+    /// <param name="scope">Whether the same image for another project is the same.</param>
+    public static RequestIdentity Of(GenerateImage request, RenderingScope scope = RenderingScope.AllProjects)
     {
         // Members in a fixed order and options by name: the order in which a sender wrote them does not matter.
         var canonical = new
@@ -24,9 +26,12 @@ internal sealed record RequestIdentity(string Hash, Guid GenerationId)
             request.Seed,
             Options = request.Options?.OrderBy(x => x.Key, StringComparer.Ordinal).Select(x => new[] { x.Key, x.Value })
                 ?? [],
-            Force = request.Force ? request.CommandId : (Guid?)null, // A forced one is like no other, but like itself.
+            Force = request.Force ? new CommandKey(request.ProjectId, request.CommandId).Derive("force") : (Guid?)null, // A forced one is like no other, but like itself.
         };
-        var hash = $"image|{Convert.ToHexStringLower(SHA256.HashData(WireJson.Write(canonical)))}";
+        var content = WireJson.Write(canonical);
+        if (scope == RenderingScope.Project)
+            content = [.. request.ProjectId.ToByteArray(), .. content];
+        var hash = $"image|{Convert.ToHexStringLower(SHA256.HashData(content))}";
         return new RequestIdentity(hash, NameBasedGuid.Create(Space, hash));
     }
 }

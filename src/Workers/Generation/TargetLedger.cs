@@ -79,6 +79,7 @@ internal sealed class TargetLedger(TimeProvider clock)
                     SceneIndex = request.SceneIndex,
                     Slot = request.Slot,
                     RequestHash = hash,
+                    DeadlineAt = request.Deadline,
                     CreatedAt = Now(),
                 }
             );
@@ -89,8 +90,16 @@ internal sealed class TargetLedger(TimeProvider clock)
         return false;
     }
 
-    public static Task<bool> AnyOpenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
-        Open(db, generationId).AnyAsync(cancellation);
+    /// <param name="db">The saga's.</param>
+    /// <param name="generationId">The saga.</param>
+    /// <param name="asker">Null for the requests of all projects.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public static Task<bool> AnyOpenAsync(
+        PipelineDbContext db,
+        Guid generationId,
+        Asker? asker,
+        CancellationToken cancellation
+    ) => Open(db, generationId, asker).AnyAsync(cancellation);
 
     /// <summary>Requests that wait for a picture and have not been handed to the import.</summary>
     public static Task<List<GenerationTarget>> ToHandOverAsync(
@@ -152,25 +161,55 @@ internal sealed class TargetLedger(TimeProvider clock)
         }
     }
 
-    /// <summary>Takes the end of failed and cancelled requests back.</summary>
-    public static async Task ReopenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
+    /// <summary>Ends the asker's open requests, and no other's.</summary>
+    public async Task WithdrawAsync(
+        PipelineDbContext db,
+        GenerationSaga saga,
+        CancelGeneration command,
+        CancellationToken cancellation
+    )
     {
-        var ended = db.Set<GenerationTarget>()
-            .Where(x => x.GenerationId == generationId)
-            .Where(x => x.Outcome == Outcomes.Failed || x.Outcome == Outcomes.Superseded);
-        foreach (var target in await ended.ToListAsync(cancellation))
-            target.Outcome = null;
-        await db.SaveChangesAsync(cancellation);
+        const string Reason = "The request was cancelled.";
+        var withdrawn = await Open(db, saga.CorrelationId, Asker.Of(command)).ToListAsync(cancellation);
+        foreach (var target in withdrawn)
+        {
+            // Within one attempt a request may be cancelled, opened again and end once more: that is another event.
+            var announcement = Ended(saga, target, Outcomes.Superseded, Reason, $" {command.CommandId}");
+            await DecideAsync(db, target, Outcomes.Superseded, Reason, null, announcement, cancellation);
+        }
     }
 
-    public static Task<bool> AnyFailedAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
-        Failed(db, generationId).AnyAsync(cancellation);
-
-    /// <summary>Takes the failed import or save of a rendered picture back; it is handed over anew.</summary>
-    public static async Task ReopenSavesAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
+    /// <summary>The latest deadline of those who wait for the image; null where one of them set none.</summary>
+    public static async Task<DateTimeOffset?> DeadlineAsync(
+        PipelineDbContext db,
+        Guid generationId,
+        CancellationToken cancellation
+    )
     {
-        foreach (var target in await Failed(db, generationId).ToListAsync(cancellation))
+        var deadlines = await Open(db, generationId).Select(x => x.DeadlineAt).ToListAsync(cancellation);
+        return deadlines.Contains(null) ? null : deadlines.Max();
+    }
+
+    public static Task<bool> AnyRetryableAsync(
+        PipelineDbContext db,
+        Guid generationId,
+        Asker asker,
+        CancellationToken cancellation
+    ) => Retryable(db, generationId, asker).AnyAsync(cancellation);
+
+    /// <summary>
+    /// Takes the end of the asker's failed and cancelled requests back, and no other's. One whose import or save failed
+    /// is handed over anew; a deadline that has passed does not count any more.
+    /// </summary>
+    public async Task ReopenAsync(PipelineDbContext db, Guid generationId, Asker asker, CancellationToken cancellation)
+    {
+        var now = Now();
+        foreach (var target in await Retryable(db, generationId, asker).ToListAsync(cancellation))
+        {
             (target.Outcome, target.ImportCommandId, target.ToldAt) = (null, null, null);
+            target.DeadlineAt = target.DeadlineAt <= now ? null : target.DeadlineAt;
+        }
+
         await db.SaveChangesAsync(cancellation);
     }
 
@@ -199,7 +238,13 @@ internal sealed class TargetLedger(TimeProvider clock)
         await db.SaveChangesAsync(cancellation);
     }
 
-    private Announcement Ended(GenerationSaga saga, GenerationTarget target, string outcome, string reason)
+    private Announcement Ended(
+        GenerationSaga saga,
+        GenerationTarget target,
+        string outcome,
+        string reason,
+        string? part = null
+    )
     {
         var attempts = saga.Attempt - saga.AttemptsFrom;
         var ended = new GenerationEnded(
@@ -212,7 +257,7 @@ internal sealed class TargetLedger(TimeProvider clock)
             Now()
         );
         // The end after a retry by a person is another event than the one before.
-        return Announcement.Of(target.Key, ended, $" {saga.Attempt} {target.ImportCommandId}");
+        return Announcement.Of(target.Key, ended, part ?? $" {saga.Attempt} {target.ImportCommandId}");
     }
 
     private Receipt NewReceipt(
@@ -240,11 +285,23 @@ internal sealed class TargetLedger(TimeProvider clock)
             At = Now(),
         };
 
-    private static IQueryable<GenerationTarget> Failed(PipelineDbContext db, Guid generationId) =>
-        db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == Outcomes.Failed);
+    // A request that was handed over and is superseded met something newer in its lane; that stays.
+    private static IQueryable<GenerationTarget> Retryable(PipelineDbContext db, Guid generationId, Asker asker) =>
+        Of(db, generationId, asker)
+            .Where(x =>
+                x.Outcome == Outcomes.Failed || (x.Outcome == Outcomes.Superseded && x.ImportCommandId == null)
+            );
 
-    private static IQueryable<GenerationTarget> Open(PipelineDbContext db, Guid generationId) =>
-        db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == null);
+    private static IQueryable<GenerationTarget> Open(PipelineDbContext db, Guid generationId, Asker? asker = null) =>
+        Of(db, generationId, asker).Where(x => x.Outcome == null);
+
+    private static IQueryable<GenerationTarget> Of(PipelineDbContext db, Guid generationId, Asker? asker)
+    {
+        var targets = db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId);
+        if (asker is not null)
+            targets = targets.Where(x => x.ProjectId == asker.ProjectId);
+        return asker?.ImageId is { } image ? targets.Where(x => x.ImageId == image) : targets;
+    }
 
     private static Task AnnounceAsync(
         PipelineDbContext db,

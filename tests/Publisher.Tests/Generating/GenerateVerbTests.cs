@@ -141,20 +141,33 @@ public sealed class GenerateVerbTests(ScratchServers servers) : IClassFixture<Sc
     {
         await using var route = await RouteAsync(exchange);
         var generation = await servers.GenerationAsync("Abandoned");
-        var request = Guid.NewGuid();
-        await servers.TargetAsync(_project, generation, request, Guid.NewGuid(), ("s", 0), "failed");
+        var (request, image, other) = (Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid());
+        await servers.TargetAsync(_project, generation, request, image, ("s", 0), "failed");
 
-        var result = await Cli.RunAsync(servers.Configuration, verb, $"{request}");
-
-        result.Status.ShouldBe(0, result.Error);
-        var got = (await route.BasicGetAsync(exchange, autoAck: true)).ShouldNotBeNull();
-        got.RoutingKey.ShouldBeEmpty();
-        System
-            .Text.Encoding.UTF8.GetString(got.Body.Span)
-            .ShouldBe($$"""{"commandId":"{{got.BasicProperties.MessageId}}","generationId":"{{generation}}"}""");
+        // A request names its own project and image; with a generation's id they are the caller's to name.
+        await ShouldSendAsync([$"{request}"], _project, $"\"{image}\"");
+        await ShouldSendAsync([$"{generation}", "--project", $"{other}"], other, "null");
+        await ShouldSendAsync([$"{request}", "--project", $"{_project}"], _project, "null");
+        await ShouldSendAsync([$"{generation}", "--project", $"{other}", "--image", $"{image}"], other, $"\"{image}\"");
+        var unnamed = await Cli.RunAsync(servers.Configuration, verb, $"{generation}");
+        unnamed.Status.ShouldBe(2);
+        unnamed.Error.ShouldContain("--project");
         var unknown = await Cli.RunAsync(servers.Configuration, verb, $"{Guid.NewGuid()}");
         unknown.Status.ShouldBe(1);
         unknown.Error.ShouldContain("There is no generation");
+
+        async Task ShouldSendAsync(string[] args, Guid project, string imageJson)
+        {
+            var result = await Cli.RunAsync(servers.Configuration, [verb, .. args]);
+
+            result.Status.ShouldBe(0, result.Error);
+            var got = (await route.BasicGetAsync(exchange, autoAck: true)).ShouldNotBeNull();
+            got.RoutingKey.ShouldBe($"{project}");
+            var ids = $"\"commandId\":\"{got.BasicProperties.MessageId}\",\"projectId\":\"{project}\"";
+            System
+                .Text.Encoding.UTF8.GetString(got.Body.Span)
+                .ShouldBe($"{{{ids},\"generationId\":\"{generation}\",\"imageId\":{imageJson}}}");
+        }
     }
 
     [Theory]

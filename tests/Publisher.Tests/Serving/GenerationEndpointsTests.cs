@@ -81,12 +81,14 @@ public sealed class GenerationEndpointsTests(ScratchServers servers) : ServedPub
     {
         await using var route = await RouteAsync($"{verb}-generation");
         var generation = await Scratch.GenerationAsync("Abandoned");
+        var (request, image) = (Guid.NewGuid(), Guid.NewGuid());
+        await Scratch.TargetAsync(Project, generation, request, image, ("s", 0), "failed");
 
-        using var answer = await PostAsync($"/generations/{generation}/{verb}", "{}");
+        using var answer = await PostAsync($"/generations/{request}/{verb}", "{}");
 
         answer.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         var sent = await ReadAsync<CancelGeneration>(route, $"{verb}-generation"); // Both have the same members.
-        sent.GenerationId.ShouldBe(generation);
+        (sent.ProjectId, sent.GenerationId, sent.ImageId).ShouldBe((Project, generation, image));
         answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/receipts/{sent.CommandId}");
         (await Client.GetFromJsonAsync<JsonElement>($"/generations/{generation}"))
             .GetProperty("generation")
@@ -97,6 +99,17 @@ public sealed class GenerationEndpointsTests(ScratchServers servers) : ServedPub
             await PostAsync($"/generations/{Guid.NewGuid()}/{verb}", "{}"),
             404,
             "generation-not-found"
+        );
+        // A generation may serve several projects, so that its id alone does not say whose requests are meant.
+        await ShouldBeProblemAsync(await PostAsync($"/generations/{generation}/{verb}", "{}"), 400, "bad-request");
+        using var named = await PostAsync($"/generations/{generation}/{verb}", $$"""{"projectId":"{{image}}"}""");
+        named.StatusCode.ShouldBe(HttpStatusCode.Accepted);
+        sent = await ReadAsync<CancelGeneration>(route, $"{verb}-generation");
+        (sent.ProjectId, sent.GenerationId, sent.ImageId).ShouldBe((image, generation, null));
+        await ShouldBeProblemAsync(
+            await PostAsync($"/generations/{generation}/{verb}", $$"""{"projectId":"{{Guid.Empty}}"}"""),
+            400,
+            "bad-request"
         );
     }
 

@@ -12,13 +12,13 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
     [Fact]
     public async Task A_retry_that_comes_again_after_the_generation_was_cancelled_does_not_render_again()
     {
-        var id = await BeginAsync();
-        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
+        var (project, id) = await BeginAsync();
+        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), project, id, null));
         await pipeline.UntilAsync(id, "Cancelled", 1);
-        var retry = new RetryGeneration(Guid.NewGuid(), id);
+        var retry = new RetryGeneration(Guid.NewGuid(), project, id, null);
         await pipeline.SendAsync(retry);
         await pipeline.UntilAsync(id, "Rendering", 2);
-        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
+        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), project, id, null));
         await pipeline.UntilAsync(id, "Cancelled", 2);
 
         await pipeline.ConsumeAsync(retry);
@@ -30,11 +30,11 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
     [Fact]
     public async Task A_cancellation_that_comes_again_after_a_retry_does_not_cancel_the_retry()
     {
-        var id = await BeginAsync();
-        var cancel = new CancelGeneration(Guid.NewGuid(), id);
+        var (project, id) = await BeginAsync();
+        var cancel = new CancelGeneration(Guid.NewGuid(), project, id, null);
         await pipeline.SendAsync(cancel);
         await pipeline.UntilAsync(id, "Cancelled", 1);
-        await pipeline.SendAsync(new RetryGeneration(Guid.NewGuid(), id));
+        await pipeline.SendAsync(new RetryGeneration(Guid.NewGuid(), project, id, null));
         await pipeline.UntilAsync(id, "Rendering", 2);
 
         await pipeline.ConsumeAsync(cancel);
@@ -45,8 +45,9 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
     [Fact]
     public async Task A_used_id_with_another_generation_is_refused_and_has_no_effect_on_it()
     {
-        var (first, second) = (await BeginAsync(), await BeginAsync());
-        var cancel = new CancelGeneration(Guid.NewGuid(), first);
+        var (project, first) = await BeginAsync();
+        var (_, second) = await BeginAsync();
+        var cancel = new CancelGeneration(Guid.NewGuid(), project, first, null);
         await pipeline.SendAsync(cancel);
         await pipeline.UntilAsync(first, "Cancelled", 1);
 
@@ -105,12 +106,12 @@ public sealed class GenerationCommandTests(GenerationPipeline pipeline) : IClass
             request.CommandId
         );
 
-    private async Task<Guid> BeginAsync()
+    private async Task<(Guid Project, Guid Id)> BeginAsync()
     {
         var request = GenerationPipeline.NewRequest();
         var id = RequestIdentity.Of(request).GenerationId;
         await pipeline.SendAsync(request);
         await pipeline.UntilAsync(id, "Rendering", 1);
-        return id;
+        return (request.ProjectId, id);
     }
 }

@@ -40,7 +40,7 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
         var (request, id) = await BeginAsync();
         await (
             state == "Cancelled"
-                ? pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id))
+                ? pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), request.ProjectId, id, null))
                 : pipeline.SendAsync(new GenerationDeadlinePassed(id, 1))
         );
         await pipeline.UntilAsync(id, state, 1);
@@ -110,7 +110,10 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
     {
         var (request, id) = await BeginAsync(DateTimeOffset.UtcNow.AddHours(1));
         await pipeline.AskAsync(
-            "update pipeline.generation_requests set deadline_at = now() where correlation_id = $1 returning 1",
+            """
+            with own as (update pipeline.generation_targets set deadline_at = now() where generation_id = $1)
+            update pipeline.generation_requests set deadline_at = now() where correlation_id = $1 returning 1
+            """,
             id
         );
         await Until.TrueAsync("the deadline", async () => await pipeline.SentAsync<GenerationDeadlinePassed>(id) >= 1);
@@ -118,7 +121,7 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
         await pipeline.UntilAsync(id, "Abandoned", 1);
         (await ReceiptAsync(request.CommandId)).ShouldNotBeNull().ShouldStartWith("failed: The deadline passed");
 
-        await pipeline.SendAsync(new RetryGeneration(Guid.NewGuid(), id));
+        await pipeline.SendAsync(new RetryGeneration(Guid.NewGuid(), request.ProjectId, id, null));
 
         await pipeline.UntilAsync(id, "Rendering", 2);
         (

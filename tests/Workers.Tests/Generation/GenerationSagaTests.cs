@@ -124,15 +124,15 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
     public async Task Failed_generation_does_not_block_a_new_request_or_a_retry_by_a_person()
     {
         var (request, id) = await BeginAsync();
-        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), id));
+        await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), request.ProjectId, id, null));
         await pipeline.UntilAsync(id, "Cancelled", 1);
-        (await ReceiptAsync(request.CommandId)).ShouldBe("superseded: The generation was cancelled.");
+        (await ReceiptAsync(request.CommandId)).ShouldBe("superseded: The request was cancelled.");
         // A worker that has not begun the attempt yet finds it ended, and calls no provider.
         (
             await pipeline.AskAsync("select outcome from pipeline.generation_attempts where generation_id = $1", id)
         ).ShouldBe("cancelled");
 
-        var retry = new RetryGeneration(Guid.NewGuid(), id);
+        var retry = new RetryGeneration(Guid.NewGuid(), request.ProjectId, id, null);
         await pipeline.SendAsync(retry);
         await pipeline.UntilAsync(id, "Rendering", 2);
         (await ReceiptAsync(retry.CommandId)).ShouldBe("applied");
@@ -161,7 +161,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("failed: the store was away");
 
-        var retry = new RetryGeneration(Guid.NewGuid(), id);
+        var retry = new RetryGeneration(Guid.NewGuid(), failed.ProjectId, id, null);
         await pipeline.SendAsync(retry);
         await pipeline.UntilAsync(id, "Saving", 1);
         (await ReceiptAsync(retry.CommandId)).ShouldBe("applied");
@@ -183,11 +183,13 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("applied");
 
-        var needless = new RetryGeneration(Guid.NewGuid(), id);
+        var needless = new RetryGeneration(Guid.NewGuid(), failed.ProjectId, id, null);
         await pipeline.SendAsync(needless);
         await Until.TrueAsync(
             "the answer",
-            async () => await ReceiptAsync(needless.CommandId) == "unchanged: The generation is Completed."
+            async () =>
+                await ReceiptAsync(needless.CommandId)
+                == "unchanged: The project has no request for this generation that can be retried."
         );
     }
 
@@ -226,17 +228,6 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         foreach (var id in new[] { young, alive, waiting })
             (await pipeline.SentAsync<RenderDue>(id)).ShouldBe(0);
         await pipeline.UntilAsync(stale, "Rendering", 1);
-    }
-
-    [Fact]
-    public async Task Unknown_generation_is_a_rejected_receipt()
-    {
-        var cancel = new CancelGeneration(Guid.NewGuid(), Guid.NewGuid());
-        await pipeline.SendAsync(cancel);
-        await Until.TrueAsync(
-            "the refusal",
-            async () => await ReceiptAsync(cancel.CommandId) == "rejected: generationId: there is no such generation."
-        );
     }
 
     [Fact]
