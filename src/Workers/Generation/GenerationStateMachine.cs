@@ -11,7 +11,12 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
-    public GenerationStateMachine(GenerationDesk desk, SagaCommands commands, GenerationMetrics metrics)
+    public GenerationStateMachine(
+        GenerationDesk desk,
+        SweepCheck check,
+        SagaCommands commands,
+        GenerationMetrics metrics
+    )
     {
         ConnectStateObserver(metrics);
         InstanceState(x => x.CurrentState);
@@ -41,17 +46,16 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         During(
             Requested, // An attempt waits for its time.
             When(Asked).ThenAsync(desk.JoinAsync),
-            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync).TransitionTo(Rendering),
-            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt succeeded."))
-                .TransitionTo(Abandoned),
+            When(Due, x => IsCurrent(x, x.Message.Attempt))
+                .IfAsync(check.IsDueAsync, due => due.ThenAsync(desk.RenderAsync).TransitionTo(Rendering)),
+            EndLate(desk, "The deadline passed before an attempt succeeded."),
             Cancel(desk, commands),
             When(RetryAsked)
                 .IfNew(
                     commands,
                     x => x.ThenAsync(desk.RenderAsync).ThenAsync(commands.ApplyAsync).TransitionTo(Rendering)
                 ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
             Ignore(Postponed),
@@ -73,28 +77,30 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
                 ),
             When(LeaseExpired, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(desk.RememberLostLeaseAsync)
-                .IfElse(
-                    desk.MayTryAgain,
-                    retry => retry.ThenAsync(desk.RenderNextAsync),
-                    end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                .IfAsync(
+                    SweepCheck.IsLapsedAsync,
+                    lapsed =>
+                        lapsed
+                            .ThenAsync(desk.RememberLostLeaseAsync)
+                            .IfElse(
+                                desk.MayTryAgain,
+                                retry => retry.ThenAsync(desk.RenderNextAsync),
+                                end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                            )
                 ),
             When(Postponed, x => IsCurrent(x, x.Message.Attempt)).Then(desk.Postpone).TransitionTo(Requested),
-            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt began."))
-                .TransitionTo(Abandoned),
+            EndLate(desk, "The deadline passed before an attempt began."),
             Cancel(desk, commands),
-            When(Settled).ThenAsync(desk.SettleAsync),
-            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
+            Settle(desk),
+            When(Due, x => IsCurrent(x, x.Message.Attempt))
+                .IfAsync(check.IsDueAsync, stale => stale.ThenAsync(desk.RenderAsync)), // Dispatched again.
             LeaveAsItIs(RetryAsked, commands)
         );
 
         During(
             Saving,
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
-            When(Settled)
-                .ThenAsync(desk.SettleAsync)
-                .IfAsync(GenerationDesk.IsAllSettledAsync, done => done.TransitionTo(Completed)),
+            Settle(desk).IfAsync(GenerationDesk.IsAllSettledAsync, done => done.TransitionTo(Completed)),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -113,7 +119,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     GenerationDesk.IsWantedAsync,
                     wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
                 ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -141,7 +147,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                             .ThenAsync(commands.ApplyAsync)
                             .TransitionTo(Rendering)
                 ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -154,7 +160,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         During(
             Rejected, // The provider's no is final; a forced request is another generation.
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -184,6 +190,16 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<TargetSettled> Settled { get; } = null!;
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    private EventActivityBinder<GenerationSaga, GenerationDeadlinePassed> EndLate(GenerationDesk desk, string reason) =>
+        When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
+            .IfAsync(
+                SweepCheck.IsLateAsync,
+                late => late.ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, reason)).TransitionTo(Abandoned)
+            );
+
+    private EventActivityBinder<GenerationSaga, TargetSettled> Settle(GenerationDesk desk) =>
+        When(Settled).IfAsync(SweepCheck.IsSettledAsync, settled => settled.ThenAsync(desk.SettleAsync));
 
     private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>
         When(CancelAsked)

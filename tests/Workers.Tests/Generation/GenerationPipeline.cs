@@ -53,6 +53,35 @@ public sealed class GenerationPipeline : SlicePipeline
         await _consumed.DoneAsync(id);
     }
 
+    /// <summary>The end of a request's save, as the sweep tells it.</summary>
+    internal async Task SettleAsync(TargetSettled settled)
+    {
+        await AskAsync(
+            """
+            insert into pipeline.receipts
+                (command_id, project_id, command, request_hash, outcome, reason, announcements, at)
+            select save_command_id, project_id, 'save-image', request_hash, $2, $3, '[]', now()
+            from pipeline.generation_targets where command_id = $1 on conflict do nothing
+            """,
+            settled.CommandId,
+            settled.Outcome,
+            (object?)settled.Reason ?? DBNull.Value
+        );
+        await SendAsync(settled);
+    }
+
+    /// <summary>The worker of an attempt is gone, and its lease has lapsed.</summary>
+    internal async Task LoseLeaseAsync(Guid generationId, int attempt)
+    {
+        await AskAsync(
+            "insert into pipeline.generation_leases values ($1, $2, 1, $3, now())",
+            generationId,
+            attempt,
+            Guid.NewGuid()
+        );
+        await SendAsync(new RenderLeaseExpired(generationId, attempt));
+    }
+
     /// <summary>Waits until the saga is in a state, with an attempt.</summary>
     internal Task UntilAsync(Guid generationId, string state, int attempt) =>
         Until.TrueAsync(

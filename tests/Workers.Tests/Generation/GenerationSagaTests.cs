@@ -31,7 +31,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         (await pipeline.SentAsync<ImportImage>(id)).ShouldBe(Requests);
 
         foreach (var request in requests)
-            await pipeline.SendAsync(new TargetSettled(id, request.CommandId, Outcomes.Applied, null, 1));
+            await pipeline.SettleAsync(new TargetSettled(id, request.CommandId, Outcomes.Applied, null, 1));
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptsAsync(id, Outcomes.Applied)).ShouldBe(Requests);
         (await pipeline.SentAsync<ImageGenerated>(id)).ShouldBe(Requests);
@@ -67,7 +67,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
     public async Task Answers_of_an_earlier_attempt_change_nothing()
     {
         var (_, id) = await BeginAsync();
-        await pipeline.SendAsync(new RenderLeaseExpired(id, 1));
+        await pipeline.LoseLeaseAsync(id, 1);
         await pipeline.UntilAsync(id, "Rendering", 2);
 
         await pipeline.SendAsync(new RenderSucceeded(id, 1, "generated/late.png"));
@@ -136,7 +136,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         (await ReceiptAsync(retry.CommandId)).ShouldBe("applied");
         await pipeline.SendAsync(new RenderSucceeded(id, 2, $"generated/{id}/2.png"));
         await pipeline.UntilAsync(id, "Saving", 2);
-        await pipeline.SendAsync(new TargetSettled(id, request.CommandId, Outcomes.Applied, null, 7));
+        await pipeline.SettleAsync(new TargetSettled(id, request.CommandId, Outcomes.Applied, null, 7));
         await pipeline.UntilAsync(id, "Completed", 2);
         (await ReceiptAsync(request.CommandId)).ShouldBe("applied");
     }
@@ -150,8 +150,10 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         await Until.TrueAsync("two targets", async () => await TargetsAsync(id) == 2);
         await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
         await pipeline.UntilAsync(id, "Saving", 1);
-        await pipeline.SendAsync(new TargetSettled(id, failed.CommandId, Outcomes.Failed, "the store was away", null));
-        await pipeline.SendAsync(new TargetSettled(id, saved.CommandId, Outcomes.Applied, null, 1));
+        await pipeline.SettleAsync(
+            new TargetSettled(id, failed.CommandId, Outcomes.Failed, "the store was away", null)
+        );
+        await pipeline.SettleAsync(new TargetSettled(id, saved.CommandId, Outcomes.Applied, null, 1));
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("failed: the store was away");
 
@@ -173,7 +175,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
             )
         ).ShouldBe("2");
 
-        await pipeline.SendAsync(new TargetSettled(id, failed.CommandId, Outcomes.Applied, null, 2));
+        await pipeline.SettleAsync(new TargetSettled(id, failed.CommandId, Outcomes.Applied, null, 2));
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("applied");
 
