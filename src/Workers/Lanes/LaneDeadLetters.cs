@@ -89,6 +89,7 @@ internal static class LaneDeadLetters
         )
         {
             Properties = properties,
+            NamesSender = false,
         };
     }
 }

@@ -16,6 +16,9 @@ internal sealed class RawClient : IAsyncDisposable
         _channel = channel;
     }
 
+    /// <summary>The AMQP <c>user_id</c> of what is published from now on; null for none. The broker takes the login's own.</summary>
+    public string? UserId { get; set; }
+
     public static async Task<RawClient> ConnectAsync(Uri broker)
     {
         var connection = await new ConnectionFactory { Uri = broker }.CreateConnectionAsync();
@@ -47,6 +50,8 @@ internal sealed class RawClient : IAsyncDisposable
             properties.MessageId = messageId;
         if (type is not null)
             properties.Type = type;
+        if (UserId is not null)
+            properties.UserId = UserId;
         if (expiresIn is { } time)
             properties.Expiration = ((long)time.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         await _channel.BasicPublishAsync(
