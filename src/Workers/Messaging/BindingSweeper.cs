@@ -41,10 +41,22 @@ internal sealed partial class BindingSweeper : Sweeper
     {
         if (_management is null)
             return;
-        var found = BrokerBinding.FromEvents(await _management.BindingsAsync(stopping));
-        foreach (var binding in found)
+        try
         {
-            if (!await _management.UnbindAsync(binding, stopping))
+            await SweepAsync(_management, stopping);
+        }
+        catch (HttpRequestException e)
+        {
+            // Not the next turn's alone: a binding of a certain form makes RabbitMQ 3.10 fail to list any.
+            Unreadable(e.Message);
+        }
+    }
+
+    private async Task SweepAsync(ManagementApi management, CancellationToken stopping)
+    {
+        foreach (var binding in BrokerBinding.FromEvents(await management.BindingsAsync(stopping)))
+        {
+            if (!await management.UnbindAsync(binding, stopping))
                 continue;
             _metrics.Removed(binding);
             Removed(binding.Source, binding.Destination, binding.RoutingKey);
@@ -56,6 +68,12 @@ internal sealed partial class BindingSweeper : Sweeper
         Message = "The binding {Source} → {Destination} with key '{Key}' brought events where commands are taken. It is removed"
     )]
     private partial void Removed(string source, string destination, string key);
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "The broker's bindings cannot be looked at, or one cannot be removed: {Error}"
+    )]
+    private partial void Unreadable(string error);
 
     [LoggerMessage(
         Level = LogLevel.Information,
