@@ -9,7 +9,7 @@ internal static class Outgoing
 {
     /// <summary>
     /// Back into the queue in which it failed and into no other: without what the failure added, under its own id, with
-    /// one replay more. Its sender is from now on the publisher: a dead letter does not name who sent the message first.
+    /// one replay more. Its sender is from now on the publisher: a dead letter does not name who sent it first.
     /// </summary>
     public static WireMessage Replay(DeadLetter letter, Guid run)
     {
@@ -61,8 +61,8 @@ internal static class Outgoing
             Headers = Headers.Of(letter.Properties).Where(x => keep(x.Key)).ToDictionary(StringComparer.Ordinal),
             Persistent = true,
         };
-        // One that the broker itself has moved still has its sender's, which the broker takes from no other login; and a
-        // message that has waited for a person must not expire on its way.
+        // A message that the broker itself has moved still has its sender's, which it takes from no other login. And one
+        // that has waited for a person must not expire on its way.
         properties.ClearUserId();
         properties.ClearExpiration();
         return properties;

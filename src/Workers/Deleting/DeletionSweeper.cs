@@ -56,8 +56,8 @@ internal sealed partial class DeletionSweeper(
         """;
 
     /// <summary>
-    /// Asks in the saga's transaction for what the sweep has found, by the database's clock: a message that comes early,
-    /// or once more, or that no sweep has sent, has no effect.
+    /// Asks in the saga's transaction for what the sweep has found, by the database's clock: a message that comes
+    /// early, or once more, or that no sweep has sent, has no effect.
     /// </summary>
     public static async Task<bool> IsDueAsync(BehaviorContext<DeletionSaga, DeletionDue> context, TimeSpan staleAfter)
     {
