@@ -61,8 +61,8 @@ internal static class Outgoing
             Headers = Headers.Of(letter.Properties).Where(x => keep(x.Key)).ToDictionary(StringComparer.Ordinal),
             Persistent = true,
         };
-        // A message that the broker itself has moved still has its sender's, which it takes from no other login. And one
-        // that has waited for a person must not expire on its way.
+        // A message that the broker itself has moved still has its sender's, which it takes from no other login. And
+        // one that has waited for a person must not expire on its way.
         properties.ClearUserId();
         properties.ClearExpiration();
         return properties;
