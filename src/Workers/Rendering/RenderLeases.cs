@@ -18,7 +18,7 @@ internal sealed partial class RenderLeases(
     ILogger<RenderLeases> logger
 )
 {
-    // An attempt whose lease has lapsed may be claimed again until the sweep has told the saga, which begins the next one.
+    // A lapsed attempt may be claimed again until the sweep has told the saga, which then begins the next one.
     private const string ClaimSql = """
         insert into pipeline.generation_leases as l (generation_id, attempt, epoch, worker_id, lease_until)
         values ($1, $2, nextval('pipeline.generation_lease_epochs'), $3, clock_timestamp() + $4)
