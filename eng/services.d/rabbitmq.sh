@@ -28,7 +28,7 @@ rabbitmq_down() { stop_server rabbitmq; stop_server epmd; } # 6 s, 5 of them the
 
 # Paths are relative to the server's folder, so that spaces and long paths of a checkout do no harm.
 rabbitmq_configure() {
-  local folder=$data/rabbitmq
+  local folder=$data/rabbitmq definitions=$root/eng/docker/rabbitmq
   rabbitmq_environment=(
     HOME="$folder" # the Erlang cookie's place
     ERL_EPMD_PORT="${port[epmd]}" ERL_EPMD_ADDRESS=127.0.0.1
@@ -64,23 +64,24 @@ CONF
   {
     printf '{"vhosts":[{"name":"pipeline"}],"users":['
     rabbitmq_user admin "$secret_admin" '"administrator"' && printf ,
-    rabbitmq_user workers "$secret_workers" && printf ,
+    # The tag lets the workers look for bindings that nobody may make, and the client use the management API, as
+    # examples/bash does; their permissions hold there too.
+    rabbitmq_user workers "$secret_workers" '"management"' && printf ,
     rabbitmq_user publisher "$secret_publisher" && printf ,
-    # The tag lets it use the management API, as examples/bash does, and look at the queues; its permissions hold there too.
-    # Its limits keep one foreign service from taking the broker's file handles and memory from the workers.
-    rabbitmq_user client "$secret_client" '"management"' '"max-connections":50,"max-channels":500'
-    printf '],"permissions":%s,"policies":%s}\n' \
-      "$(<"$root/eng/docker/rabbitmq/permissions.json")" "$(<"$root/eng/docker/rabbitmq/policies.json")"
+    rabbitmq_user client "$secret_client" '"management"'
+    printf '],"permissions":%s,"policies":%s,"parameters":%s}\n' "$(<"$definitions/permissions.json")" \
+      "$(<"$definitions/policies.json")" "$(<"$definitions/parameters.json")"
   } >"$folder/definitions.json"
 }
 
+# Its limits, if it has any, keep one login from taking the broker's file handles and memory from the others.
 # RabbitMQ keeps base64(salt + sha256(salt + password)).
 rabbitmq_user() {
   local salt hash
   salt=$(random 4)
   hash=$({ hex_to_bytes "$salt"; printf %s "$2"; } | sha256sum | cut -c1-64)
-  printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s],"limits":{%s}}' \
-    "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}" "${4:-}"
+  printf '{"name":"%s","password_hash":"%s","hashing_algorithm":"rabbit_password_hashing_sha256","tags":[%s],"limits":%s}' \
+    "$1" "$(hex_to_bytes "$salt$hash" | base64 -w0)" "${3:-}" "$(cat "$definitions/limits/$1.json" 2>/dev/null || echo '{}')"
 }
 # shellcheck disable=SC2059,SC2001 # the format is the data; sed's & has no like in this bash
 hex_to_bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }

@@ -24,6 +24,7 @@ internal sealed class ConfirmChannel : IAsyncDisposable
 
     private readonly IConnection _connection;
     private readonly IChannel _channel;
+    private readonly string _login;
     private readonly TimeProvider _clock;
     private readonly ITimer _overdue;
     private readonly ConcurrentDictionary<ulong, Pending> _pending = new();
@@ -31,10 +32,11 @@ internal sealed class ConfirmChannel : IAsyncDisposable
     private ulong _next = 1;
     private ulong _settled;
 
-    private ConfirmChannel(IConnection connection, IChannel channel, TimeProvider clock)
+    private ConfirmChannel(IConnection connection, IChannel channel, string login, TimeProvider clock)
     {
         _connection = connection;
         _channel = channel;
+        _login = login;
         _clock = clock;
         channel.BasicAcksAsync += (_, ack) => Settle(ack.DeliveryTag, ack.Multiple, refused: false);
         channel.BasicNacksAsync += (_, nack) => Settle(nack.DeliveryTag, nack.Multiple, refused: true);
@@ -72,6 +74,7 @@ internal sealed class ConfirmChannel : IAsyncDisposable
             return new ConfirmChannel(
                 connection,
                 await opening.WaitAsync(ConfirmedPublisher.ConfirmTimeout, cancellation),
+                factory.UserName,
                 clock
             );
         }
@@ -89,21 +92,11 @@ internal sealed class ConfirmChannel : IAsyncDisposable
         _pending[sequence] = pending;
         try
         {
-            var properties =
-                message.Properties
-                ?? new BasicProperties
-                {
-                    MessageId = pending.MessageId,
-                    Type = message.Exchange,
-                    ContentType = message.ContentType,
-                    DeliveryMode = DeliveryModes.Persistent,
-                    Headers = message.Headers?.ToDictionary(StringComparer.Ordinal),
-                };
             var write = _channel.BasicPublishAsync(
                 message.Exchange,
                 message.RoutingKey,
                 message.Mandatory,
-                properties,
+                message.ToAmqp(_login),
                 message.Body,
                 _lost.Token
             );

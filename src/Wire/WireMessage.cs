@@ -1,4 +1,5 @@
 using Pipeline.Contracts;
+using Pipeline.Wire.Schemas;
 using RabbitMQ.Client;
 
 namespace Pipeline.Wire;
@@ -28,6 +29,31 @@ public sealed record WireMessage(
     /// own, whose properties follow from the rest.
     /// </summary>
     public BasicProperties? Properties { get; init; }
+
+    /// <summary>
+    /// True where an internal message or an event has the login that publishes it as its AMQP <c>user_id</c>, by which
+    /// a receiver knows the sender: the broker takes no other. A public command may come from anybody, and has none.
+    /// False for a dead letter, since whoever moves it is not its sender.
+    /// </summary>
+    public bool NamesSender { get; init; } = true;
+
+    /// <summary>The properties of the message as a login publishes it.</summary>
+    internal BasicProperties ToAmqp(string login)
+    {
+        var properties = Properties is { } given
+            ? new BasicProperties(given)
+            : new BasicProperties
+            {
+                MessageId = MessageId.ToString("D"),
+                Type = Exchange,
+                ContentType = ContentType,
+                DeliveryMode = DeliveryModes.Persistent,
+                Headers = Headers?.ToDictionary(StringComparer.Ordinal),
+            };
+        if (NamesSender && !(MessageCatalog.TryFind(Exchange, out var contract) && contract.IsCommand))
+            properties.UserId = login;
+        return properties;
+    }
 
     /// <summary>Of a command: its routing key is its project's id, or names none.</summary>
     public CommandKey Key => new(Guid.TryParse(RoutingKey, out var project) ? project : Guid.Empty, MessageId);

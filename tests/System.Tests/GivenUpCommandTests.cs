@@ -48,6 +48,36 @@ public sealed class GivenUpCommandTests : Stack
         heard.ShouldBe(sent.Keys, ignoreOrder: true);
     }
 
+    [Fact]
+    public async Task Command_that_expires_under_the_id_of_another_is_answered_like_any_that_comes_under_a_used_id()
+    {
+        await using var client = await RawClient.ConnectAsync(Broker);
+        var answers = await client.ListenAsync("command-rejected");
+        var first = Harness.Commands.Save(Guid.NewGuid(), 1, slot: 0);
+        foreach (var save in new[] { first, first with { Slot = 1 } })
+        {
+            var message = save.ToWire();
+            await client.PublishAsync(
+                message.Exchange,
+                message.RoutingKey,
+                Encoding.UTF8.GetString(message.Body.Span),
+                $"{message.MessageId}",
+                type: null,
+                expiresIn: Moment
+            );
+        }
+
+        await UntilAsync("they are dead letters", async () => await this.LaneLettersAsync() == 2);
+        HostWorker("worker");
+
+        await UntilAsync("the second one is answered", async () => await MessagesAsync(answers) == 1);
+        var answer = JsonElement.Parse((await client.GetAsync(answers))!.Body.Span);
+        answer.GetProperty("commandId").GetGuid().ShouldBe(first.CommandId);
+        answer.GetProperty("reason").GetString().ShouldNotBeNull().ShouldContain("was used before");
+        (await ScalarAsync<long>("select count(*) from pipeline.receipt_conflicts")).ShouldBe(1);
+        (await ScalarAsync<string>("select string_agg(outcome, ' ') from status.receipts")).ShouldBe("failed");
+    }
+
     /// <summary>It keeps its place in the project's order, so that a person's replay does no harm.</summary>
     [Theory]
     [InlineData(true, "superseded")]

@@ -9,13 +9,16 @@ cat >"$definitions" <<JSON
   "vhosts": [{ "name": "pipeline" }],
   "users": [
     { "name": "admin", "password": "$RABBITMQ_ADMIN_PASSWORD", "tags": ["administrator"] },
-    { "name": "workers", "password": "$RABBITMQ_WORKERS_PASSWORD", "tags": [] },
-    { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [] },
+    { "name": "workers", "password": "$RABBITMQ_WORKERS_PASSWORD", "tags": ["management"],
+      "limits": $(cat /pipeline/limits/workers.json) },
+    { "name": "publisher", "password": "$RABBITMQ_PUBLISHER_PASSWORD", "tags": [],
+      "limits": $(cat /pipeline/limits/publisher.json) },
     { "name": "client", "password": "$RABBITMQ_CLIENT_PASSWORD", "tags": ["management"],
-      "limits": { "max-connections": 50, "max-channels": 500 } }
+      "limits": $(cat /pipeline/limits/client.json) }
   ],
   "permissions": $(cat /pipeline/permissions.json),
-  "policies": $(cat /pipeline/policies.json)
+  "policies": $(cat /pipeline/policies.json),
+  "parameters": $(cat /pipeline/parameters.json)
 }
 JSON
 chown rabbitmq "$definitions"

@@ -68,7 +68,11 @@ internal static class LetterFile
             var properties = given.ToAmqp();
             properties.Headers = HeaderJson.Read(json["headers"] as JsonObject ?? []);
             var routingKey = json["routingKey"]?.GetValue<string>() ?? "";
-            return new WireMessage(parked, routingKey, Guid.Empty, body, Mandatory: true) { Properties = properties };
+            return new WireMessage(parked, routingKey, Guid.Empty, body, Mandatory: true)
+            {
+                Properties = properties,
+                NamesSender = false,
+            };
         }
         catch (JsonException e)
         {

@@ -9,7 +9,7 @@ internal static class Outgoing
 {
     /// <summary>
     /// Back into the queue in which it failed and into no other: without what the failure added, under its own id, with
-    /// one replay more.
+    /// one replay more. Its sender is from now on the publisher: a dead letter does not name who sent it first.
     /// </summary>
     public static WireMessage Replay(DeadLetter letter, Guid run)
     {
@@ -24,7 +24,10 @@ internal static class Outgoing
 
     /// <summary>Into the parking queue, with everything that it has.</summary>
     public static WireMessage Park(DeadLetter letter) =>
-        To(WireNames.ParkedQueue(QueueNames.OriginOf(letter.Queue)), letter, Copy(letter, _ => true));
+        To(WireNames.ParkedQueue(QueueNames.OriginOf(letter.Queue)), letter, Copy(letter, _ => true)) with
+        {
+            NamesSender = false,
+        };
 
     /// <summary>The corrected command under its new id, to the queue in which the first one failed.</summary>
     public static WireMessage Edited(DeadLetter letter, Guid successor, string routingKey, byte[] body)
@@ -61,8 +64,8 @@ internal static class Outgoing
         // A message that the broker itself has given up still says who sent it.
         if (letter.Properties.UserId is { } sender)
             properties.Headers[WireNames.SenderHeader] = sender;
-        // The broker takes a user id from its own connection only; and a message that has waited for a person must not
-        // expire on its way.
+        // A message that the broker itself has moved still has its sender's, which it takes from no other login. And
+        // one that has waited for a person must not expire on its way.
         properties.ClearUserId();
         properties.ClearExpiration();
         return properties;

@@ -38,7 +38,9 @@ internal sealed partial class CatalogRebuildDesk(
         Began(saga.CorrelationId, saga.Bucket, saga.ExpectedKeys);
     }
 
-    public static async Task<bool> IsAllListedAsync(BehaviorContext<CatalogRebuildSaga, PartListed> context) =>
+    /// <summary>Whether every part is listed and, where there is one, the sweep at its end.</summary>
+    public static async Task<bool> IsAllDoneAsync<T>(BehaviorContext<CatalogRebuildSaga, T> context)
+        where T : class =>
         !await Db(context)
             .Database.SqlQuery<bool>(
                 $"""

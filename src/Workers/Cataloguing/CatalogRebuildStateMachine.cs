@@ -37,7 +37,7 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             Ignore(Begun), // Delivered again.
             When(Listed)
                 .IfAsync(
-                    CatalogRebuildDesk.IsAllListedAsync,
+                    CatalogRebuildDesk.IsAllDoneAsync,
                     done => done.ThenAsync(desk.SweepAsync).TransitionTo(Sweeping)
                 ),
             When(Failed).ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, x.Message.Reason)).TransitionTo(Abandoned),
@@ -50,7 +50,12 @@ internal sealed class CatalogRebuildStateMachine : MassTransitStateMachine<Catal
             Ignore(Begun),
             Ignore(Listed),
             Ignore(Failed), // Every part is listed; nothing asks the store any more.
-            When(Swept).ThenAsync(x => desk.EndAsync(x, Outcomes.Applied, reason: null)).TransitionTo(Completed),
+            When(Swept)
+                .IfAsync(
+                    CatalogRebuildDesk.IsAllDoneAsync,
+                    done =>
+                        done.ThenAsync(x => desk.EndAsync(x, Outcomes.Applied, reason: null)).TransitionTo(Completed)
+                ),
             Cancel(desk, commands)
         );
 

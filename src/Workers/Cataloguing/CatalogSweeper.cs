@@ -25,12 +25,13 @@ internal sealed class CatalogSweeper(
     private const int TallyThreshold = 500;
 
     // Claimed until the message would be lost too; the page that it works sets the time anew. A part that is done has
-    // its end told again, until the rebuild ends and its parts go.
+    // its end told again, until the rebuild ends and its parts go. The time itself stays: a page compares it.
     private const string DueSql = """
-        update pipeline.catalog_rebuild_parts p set due_at = now() + $2
+        update pipeline.catalog_rebuild_parts p set swept_at = now()
         where (rebuild_id, number) in (
             select rebuild_id, number from pipeline.catalog_rebuild_parts
-            where due_at <= now() order by due_at limit $1 for update skip locked)
+            where due_at <= now() and (swept_at is null or swept_at < due_at or swept_at <= now() - $2)
+            order by due_at limit $1 for update skip locked)
         returning rebuild_id, number, pages, done
         """;
 

@@ -23,9 +23,9 @@ internal static class RebuildParts
 {
     private const string FindSql = """
         select p.after_key, p.until_key, r.started_at, clock_timestamp(), p.tries
-        from pipeline.catalog_rebuild_parts p
-        join pipeline.catalog_rebuilds r on r.correlation_id = p.rebuild_id
+        from pipeline.catalog_rebuild_parts p join pipeline.catalog_rebuilds r on r.correlation_id = p.rebuild_id
         where p.rebuild_id = $1 and p.number = $2 and p.pages = $3 - 1 and not p.done
+            and (p.waiting_since is null or p.due_at <= clock_timestamp())
         """;
 
     private const string LockSql = """
@@ -53,7 +53,7 @@ internal static class RebuildParts
         returning now() - waiting_since
         """;
 
-    /// <summary>Null where the page is done already, or its rebuild has ended.</summary>
+    /// <summary>Null where the page is done already, or waits for its time, or its rebuild has ended.</summary>
     public static async Task<OpenPart?> FindAsync(
         NpgsqlDataSource source,
         Guid rebuildId,

@@ -143,9 +143,21 @@ internal sealed partial class CommandFailures(
         );
         if (isNew && isPlaced)
             await GivenUpPlace.KeepAsync(connection, transaction, command, givenUpAt!.Value, cancellation);
+        if (!isNew && await IsIdUsedAsync(connection, transaction, command, cancellation))
+            await CommandReceipts.RecallAsync(connection, transaction, command, at, cancellation); // Says so.
         await transaction.CommitAsync(cancellation);
         return isNew;
     }
+
+    /// <summary>Whether the receipt is that of another command, so that the sender of this one has no answer yet.</summary>
+    private static async Task<bool> IsIdUsedAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CommandRequest command,
+        CancellationToken cancellation
+    ) =>
+        await ReceiptStore.FindAsync(connection, transaction, command.Key, cancellation) is { } receipt
+        && !receipt.RequestHash.AsSpan().SequenceEqual(command.RequestHash);
 
     private async Task RecordAsync(string name, Guid commandId, Func<Task> record, CancellationToken cancellation)
     {

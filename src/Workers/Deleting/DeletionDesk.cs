@@ -11,6 +11,10 @@ namespace Pipeline.Workers.Deleting;
 /// </summary>
 internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metrics, TimeProvider clock)
 {
+    /// <inheritdoc cref="DeletionSweeper.IsDueAsync"/>
+    public Task<bool> IsDueAsync(BehaviorContext<DeletionSaga, DeletionDue> context) =>
+        DeletionSweeper.IsDueAsync(context, options.StaleAfter);
+
     /// <summary>Begins the purge, unless the deletion was taken back, or a queued command counts on the object.</summary>
     public async Task BeginAsync(BehaviorContext<DeletionSaga, DeletionDue> context)
     {

@@ -53,6 +53,9 @@ internal sealed class DeletionSaga : SagaStateMachineInstance, IProjectSaga
     public DateTimeOffset CreatedAt { get; set; }
 
     public DateTimeOffset UpdatedAt { get; set; }
+
+    /// <summary>When the sweep last sent its message; nothing else writes it.</summary>
+    public DateTimeOffset? SweptAt { get; set; }
 }
 
 internal sealed class DeletionSagaConfiguration : IEntityTypeConfiguration<DeletionSaga>
@@ -76,5 +79,6 @@ internal sealed class DeletionSagaConfiguration : IEntityTypeConfiguration<Delet
         saga.Property(x => x.PurgedKeys).HasColumnName("purged_keys");
         saga.Property(x => x.CreatedAt).HasColumnName("created_at");
         saga.Property(x => x.UpdatedAt).HasColumnName("updated_at");
+        saga.Property(x => x.SweptAt).HasColumnName("swept_at");
     }
 }

@@ -30,11 +30,16 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
         During(
             Tombstoned, // Until the grace period is over.
             When(Due)
-                .ThenAsync(desk.BeginAsync)
-                .IfElse(
-                    DeletionDesk.HasBegun,
-                    begun => begun.ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)).TransitionTo(Purging),
-                    not => not.If(DeletionDesk.IsTakenBack, x => x.TransitionTo(Restored))
+                .IfAsync(
+                    desk.IsDueAsync,
+                    due =>
+                        due.ThenAsync(desk.BeginAsync)
+                            .IfElse(
+                                DeletionDesk.HasBegun,
+                                begun =>
+                                    begun.ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)).TransitionTo(Purging),
+                                not => not.If(DeletionDesk.IsTakenBack, x => x.TransitionTo(Restored))
+                            )
                 ),
             Ignore(StepDone),
             Ignore(StepFailed),
@@ -43,7 +48,7 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
 
         During(
             Purging,
-            When(Due, IsCurrent).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)),
+            SendAgain(desk, PurgeSteps.Purge),
             When(StepDone, IsCurrent)
                 .Then(desk.Succeed)
                 .IfElse(
@@ -67,7 +72,7 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
 
         During(
             Verifying,
-            When(Due, IsCurrent).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Verify)),
+            SendAgain(desk, PurgeSteps.Verify),
             When(StepDone, IsCurrent)
                 .Then(desk.Succeed)
                 .ThenAsync(x => desk.SendAsync(x, PurgeSteps.Invalidate))
@@ -88,7 +93,7 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
 
         During(
             Invalidating,
-            When(Due, IsCurrent).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Invalidate)),
+            SendAgain(desk, PurgeSteps.Invalidate),
             When(StepDone, IsCurrent).Then(desk.Succeed).ThenAsync(desk.CompleteAsync).TransitionTo(Completed),
             When(StepFailed, IsCurrent)
                 .Then(desk.RememberFailure)
@@ -141,6 +146,10 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
     public Event<PurgeStepDone> StepDone { get; } = null!;
     public Event<PurgeStepFailed> StepFailed { get; } = null!;
     public Event<RetryDeletion> RetryAsked { get; } = null!;
+
+    /// <summary>The pause after a failure is over, or nothing was heard of the step for too long.</summary>
+    private EventActivityBinder<DeletionSaga, DeletionDue> SendAgain(DeletionDesk desk, string step) =>
+        When(Due, IsCurrent).IfAsync(desk.IsDueAsync, due => due.ThenAsync(x => desk.SendAsync(x, step)));
 
     private static bool IsCurrent(BehaviorContext<DeletionSaga, DeletionDue> x) => x.Saga.Attempt == x.Message.Attempt;
 

@@ -1,3 +1,4 @@
+using MassTransit;
 using Npgsql;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Wire;
@@ -25,23 +26,47 @@ internal sealed partial class DeletionSweeper(
     // A claim hides a row from the other sweeps for so long; should its message be lost, it is found again.
     private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
 
-    private const string DueSql = """
-        update pipeline.deletions set due_at = now() + $2
+    private const string IsDue = "due_at <= now()";
+
+    private const string IsStale = """
+        current_state in ('Purging', 'Verifying', 'Invalidating') and due_at is null and updated_at <= now() - $2
+        """;
+
+    // The times that make a row due stay as they are: the saga compares them.
+    private const string DueSql = $"""
+        update pipeline.deletions set swept_at = now()
         where correlation_id in (
-            select correlation_id from pipeline.deletions where due_at <= now()
+            select correlation_id from pipeline.deletions
+            where {IsDue} and (swept_at is null or swept_at < due_at or swept_at <= now() - $2)
             order by due_at limit $1 for update skip locked)
         returning correlation_id, attempt
         """;
 
-    private const string StaleSql = """
-        update pipeline.deletions set updated_at = now()
+    private const string StaleSql = $"""
+        update pipeline.deletions set swept_at = now()
         where correlation_id in (
             select correlation_id from pipeline.deletions
-            where current_state in ('Purging', 'Verifying', 'Invalidating') and due_at is null
-                and updated_at <= now() - $2
+            where {IsStale} and (swept_at is null or swept_at <= now() - $2)
             order by updated_at limit $1 for update skip locked)
         returning correlation_id, attempt
         """;
+
+    private const string CheckSql = $"""
+        select exists (select from pipeline.deletions where correlation_id = $1 and ({IsDue} or {IsStale}))
+        """;
+
+    /// <summary>
+    /// Asks in the saga's transaction for what the sweep has found, by the database's clock: a message that comes
+    /// early, or once more, or that no sweep has sent, has no effect.
+    /// </summary>
+    public static async Task<bool> IsDueAsync(BehaviorContext<DeletionSaga, DeletionDue> context, TimeSpan staleAfter)
+    {
+        var db = context.GetPayload<PipelineDbContext>();
+        await using var check = new NpgsqlCommand(CheckSql, db.Connection(), db.Transaction());
+        check.Parameters.AddWithValue(context.Saga.CorrelationId);
+        check.Parameters.AddWithValue(staleAfter);
+        return await check.ExecuteScalarAsync(context.CancellationToken) is true;
+    }
 
     protected override async Task SweepAsync(CancellationToken stopping)
     {

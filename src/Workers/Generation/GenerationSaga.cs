@@ -48,6 +48,9 @@ internal sealed class GenerationSaga : SagaStateMachineInstance
     public DateTimeOffset CreatedAt { get; set; }
 
     public DateTimeOffset UpdatedAt { get; set; }
+
+    /// <summary>When the sweep last sent its message; nothing else writes it.</summary>
+    public DateTimeOffset? SweptAt { get; set; }
 }
 
 internal sealed class GenerationSagaConfiguration : IEntityTypeConfiguration<GenerationSaga>
@@ -74,5 +77,6 @@ internal sealed class GenerationSagaConfiguration : IEntityTypeConfiguration<Gen
         saga.Property(x => x.FailureReason).HasColumnName("failure_reason");
         saga.Property(x => x.CreatedAt).HasColumnName("created_at");
         saga.Property(x => x.UpdatedAt).HasColumnName("updated_at");
+        saga.Property(x => x.SweptAt).HasColumnName("swept_at");
     }
 }

@@ -79,6 +79,7 @@ internal static class GenerationSlice
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();
         bus.AddSingleton(new Backoff(options, Random.Shared));
+        bus.AddSingleton<SweepCheck>();
         bus.AddSingleton<TargetLedger>();
         bus.AddSingleton(
             new CarriedCommand(

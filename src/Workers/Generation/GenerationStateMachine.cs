@@ -14,7 +14,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     private const string NoneToCancel = "The project has no open request for this generation.";
     private const string NoneToRetry = "The project has no request for this generation that can be retried.";
 
-    public GenerationStateMachine(GenerationDesk desk, SagaCommands commands, GenerationMetrics metrics)
+    public GenerationStateMachine(
+        GenerationDesk desk,
+        SweepCheck check,
+        SagaCommands commands,
+        GenerationMetrics metrics
+    )
     {
         ConnectStateObserver(metrics);
         InstanceState(x => x.CurrentState);
@@ -44,10 +49,9 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         During(
             Requested, // An attempt waits for its time.
             When(Asked).ThenAsync(desk.JoinAsync),
-            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync).TransitionTo(Rendering),
-            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt succeeded."))
-                .TransitionTo(Abandoned),
+            When(Due, x => IsCurrent(x, x.Message.Attempt))
+                .IfAsync(check.IsDueAsync, due => due.ThenAsync(desk.RenderAsync).TransitionTo(Rendering)),
+            EndLate(desk, "The deadline passed before an attempt succeeded."),
             Cancel(desk, commands),
             Retry(
                 desk,
@@ -55,7 +59,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 GenerationDesk.HasOpenOrRetryableAsync, // Whoever waits may have the attempt begin at once.
                 x => x.ThenAsync(desk.RenderAsync).TransitionTo(Rendering)
             ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
             Ignore(Postponed),
@@ -77,28 +81,30 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
                 ),
             When(LeaseExpired, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(desk.RememberLostLeaseAsync)
-                .IfElse(
-                    desk.MayTryAgain,
-                    retry => retry.ThenAsync(desk.RenderNextAsync),
-                    end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                .IfAsync(
+                    SweepCheck.IsLapsedAsync,
+                    lapsed =>
+                        lapsed
+                            .ThenAsync(desk.RememberLostLeaseAsync)
+                            .IfElse(
+                                desk.MayTryAgain,
+                                retry => retry.ThenAsync(desk.RenderNextAsync),
+                                end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                            )
                 ),
             When(Postponed, x => IsCurrent(x, x.Message.Attempt)).Then(desk.Postpone).TransitionTo(Requested),
-            When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
-                .ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, "The deadline passed before an attempt began."))
-                .TransitionTo(Abandoned),
+            EndLate(desk, "The deadline passed before an attempt began."),
             Cancel(desk, commands),
-            When(Settled).ThenAsync(desk.SettleAsync),
-            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
+            Settle(desk),
+            When(Due, x => IsCurrent(x, x.Message.Attempt))
+                .IfAsync(check.IsDueAsync, stale => stale.ThenAsync(desk.RenderAsync)), // Dispatched again.
             Retry(desk, commands, GenerationDesk.HasRetryableAsync, x => x)
         );
 
         During(
             Saving,
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
-            When(Settled)
-                .ThenAsync(desk.SettleAsync)
-                .IfAsync(GenerationDesk.IsUnwantedAsync, done => done.TransitionTo(Completed)),
+            Settle(desk).IfAsync(GenerationDesk.IsUnwantedAsync, done => done.TransitionTo(Completed)),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -122,7 +128,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     GenerationDesk.IsWantedAsync,
                     wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
                 ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -152,7 +158,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 GenerationDesk.HasRetryableAsync,
                 x => x.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
             ),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -165,7 +171,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         During(
             Rejected, // The provider's no is final; a forced request is another generation.
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
-            When(Settled).ThenAsync(desk.SettleAsync),
+            Settle(desk),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -195,6 +201,16 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<TargetSettled> Settled { get; } = null!;
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    private EventActivityBinder<GenerationSaga, GenerationDeadlinePassed> EndLate(GenerationDesk desk, string reason) =>
+        When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
+            .IfAsync(
+                SweepCheck.IsLateAsync,
+                late => late.ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, reason)).TransitionTo(Abandoned)
+            );
+
+    private EventActivityBinder<GenerationSaga, TargetSettled> Settle(GenerationDesk desk) =>
+        When(Settled).IfAsync(SweepCheck.IsSettledAsync, settled => settled.ThenAsync(desk.SettleAsync));
 
     /// <summary>Withdraws the asker's requests. Rendering stops with the last request of all.</summary>
     private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>

@@ -25,6 +25,7 @@ internal sealed partial class GenerationSweeper(
 
     // A claim hides a row from the other sweeps for so long; should its message be lost, it is found again.
     private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan DeadlineClaimLength = TimeSpan.FromSeconds(1);
 
     protected override async Task SweepAsync(CancellationToken stopping)
     {
@@ -38,7 +39,7 @@ internal sealed partial class GenerationSweeper(
         await SweepAttemptsAsync(
             Sweep.Deadline,
             (id, attempt) => new GenerationDeadlinePassed(id, attempt),
-            null,
+            DeadlineClaimLength,
             stopping
         );
         await SweepAttemptsAsync(
@@ -53,7 +54,7 @@ internal sealed partial class GenerationSweeper(
     private Task SweepAttemptsAsync<T>(
         Sweep sweep,
         Func<Guid, int, T> message,
-        TimeSpan? parameter,
+        TimeSpan parameter,
         CancellationToken stopping
     ) =>
         SweepAsync(
@@ -81,7 +82,7 @@ internal sealed partial class GenerationSweeper(
     /// <summary>Claims rows and queues a message for each one, in one transaction.</summary>
     private async Task SweepAsync<T>(
         Sweep sweep,
-        TimeSpan? parameter,
+        TimeSpan parameter,
         Func<NpgsqlDataReader, T> message,
         CancellationToken stopping
     )
@@ -92,8 +93,7 @@ internal sealed partial class GenerationSweeper(
         await using (var command = new NpgsqlCommand(sweep.Sql, connection, transaction))
         {
             command.Parameters.AddWithValue(BatchLimit);
-            if (parameter is { } value)
-                command.Parameters.AddWithValue(value);
+            command.Parameters.AddWithValue(parameter);
             await using var row = await command.ExecuteReaderAsync(stopping);
             while (await row.ReadAsync(stopping))
                 found.Add(ToSaga(message(row)));

@@ -85,6 +85,7 @@ internal static class LaneDeadLetters
         )
         {
             Properties = properties,
+            NamesSender = false,
         };
     }
 }

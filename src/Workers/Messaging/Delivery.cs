@@ -51,9 +51,19 @@ internal sealed record Delivery(
         );
     }
 
-    /// <summary>As if it had come through its message's exchange, where a client's own exchange is registered for that.</summary>
+    /// <summary>Who sent it; foreign until <see cref="Through"/> has looked.</summary>
+    public SenderRole SenderRole { get; private init; }
+
+    /// <summary>
+    /// As this installation knows its origin: as if it had come through its message's exchange, where a client's own
+    /// exchange is registered for that, and with its sender.
+    /// </summary>
     public Delivery Through(MessagingOptions messaging) =>
-        messaging.ClientExchanges.TryGetValue(Exchange, out var name) ? this with { Exchange = name } : this;
+        this with
+        {
+            Exchange = messaging.ClientExchanges.GetValueOrDefault(Exchange, Exchange),
+            SenderRole = messaging.RoleOf(Properties.UserId),
+        };
 
     /// <summary>A header as text; null where there is none.</summary>
     public string? Header(string name) =>

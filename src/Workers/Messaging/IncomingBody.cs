@@ -95,7 +95,7 @@ internal static class IncomingBody
     /// <param name="around">What is wrong with that which the body came in.</param>
     /// <inheritdoc cref="Check" path="/exception"/>
     /// <exception cref="SerializationException">It came through the exchange of another message, or through one that is not the
-    /// pipeline's.</exception>
+    /// pipeline's; or its sender may not send it.</exception>
     public static IncomingMessage Accept(
         Delivery delivery,
         MessageContract contract,
@@ -111,6 +111,8 @@ internal static class IncomingBody
             throw new SerializationException(
                 $"'{contract.Name}' came through the exchange '{delivery.Exchange}': it must be published to its own."
             );
+        if (SenderRoles.Refuse(contract, delivery) is { } refusal)
+            throw new SerializationException(refusal);
         return new IncomingMessage(contract, Check(contract, body, messageId, around));
     }
 

@@ -36,6 +36,8 @@ internal static class MessagingRoom
         services.AddSingleton<QueueDepth>();
         services.AddSingleton<OutboxMetrics>();
         services.AddHostedService<OutboxRelay>();
+        services.AddSingleton<BindingMetrics>();
+        services.AddHostedService<BindingSweeper>();
         services.AddSingleton<IConsumerCounts, ConsumerCounts>();
         services.AddSingleton<ConsumerGuard>();
         services.AddHostedService(provider => provider.GetRequiredService<ConsumerGuard>());

@@ -18,6 +18,7 @@ internal sealed partial class RenderLeases(
     ILogger<RenderLeases> logger
 )
 {
+    // A lapsed attempt may be claimed again until the sweep has told the saga, which then begins the next one.
     private const string ClaimSql = """
         insert into pipeline.generation_leases as l (generation_id, attempt, epoch, worker_id, lease_until)
         values ($1, $2, nextval('pipeline.generation_lease_epochs'), $3, clock_timestamp() + $4)
@@ -25,7 +26,8 @@ internal sealed partial class RenderLeases(
             set attempt = excluded.attempt, epoch = excluded.epoch, worker_id = excluded.worker_id,
                 lease_until = excluded.lease_until
             where l.attempt < excluded.attempt
-                or (l.attempt = excluded.attempt and l.lease_until < clock_timestamp())
+                or (l.attempt = excluded.attempt and l.lease_until < clock_timestamp()
+                    and (l.swept_at is null or l.swept_at < l.lease_until))
         returning epoch
         """;
 

@@ -16,8 +16,8 @@ internal sealed class RawClient : IAsyncDisposable
         _channel = channel;
     }
 
-    /// <summary>The login, where each message says it (AMQP <c>user_id</c>); null for none.</summary>
-    public string? UserId { get; init; }
+    /// <summary>The AMQP <c>user_id</c> of what is published from now on; null for none. The broker takes the login's own.</summary>
+    public string? UserId { get; set; }
 
     public static async Task<RawClient> ConnectAsync(Uri broker, bool saysWhoItIs = false)
     {

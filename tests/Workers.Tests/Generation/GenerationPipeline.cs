@@ -53,6 +53,42 @@ public sealed class GenerationPipeline : SlicePipeline
         await _consumed.DoneAsync(id);
     }
 
+    /// <summary>The end of a request's save, as the sweep tells it.</summary>
+    internal async Task SettleAsync(TargetSettled settled)
+    {
+        await AskAsync(
+            """
+            with import as (
+                insert into pipeline.receipts
+                    (command_id, scope, project_id, command, request_hash, outcome, announcements, at, follow_up_id)
+                select import_command_id, project_id, project_id, 'import-image', request_hash, 'applied', '[]', now(),
+                       gen_random_uuid()
+                from pipeline.generation_targets where command_id = $1 on conflict do nothing
+                returning follow_up_id, project_id, request_hash
+            )
+            insert into pipeline.receipts
+                (command_id, scope, project_id, command, request_hash, outcome, reason, announcements, at)
+            select follow_up_id, project_id, project_id, 'save-image', request_hash, $2, $3, '[]', now() from import
+            """,
+            settled.CommandId,
+            settled.Outcome,
+            (object?)settled.Reason ?? DBNull.Value
+        );
+        await SendAsync(settled);
+    }
+
+    /// <summary>The worker of an attempt is gone, and its lease has lapsed.</summary>
+    internal async Task LoseLeaseAsync(Guid generationId, int attempt)
+    {
+        await AskAsync(
+            "insert into pipeline.generation_leases values ($1, $2, 1, $3, now())",
+            generationId,
+            attempt,
+            Guid.NewGuid()
+        );
+        await SendAsync(new RenderLeaseExpired(generationId, attempt));
+    }
+
     /// <summary>Waits until the saga is in a state, with an attempt.</summary>
     internal Task UntilAsync(Guid generationId, string state, int attempt) =>
         Until.TrueAsync(

@@ -17,7 +17,7 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
         var (request, id) = await BeginAsync();
         await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
         await pipeline.UntilAsync(id, "Saving", 1);
-        await pipeline.SendAsync(
+        await pipeline.SettleAsync(
             new TargetSettled(id, request.ProjectId, request.CommandId, Outcomes.Applied, null, 1)
         );
         await pipeline.UntilAsync(id, "Completed", 1);
@@ -38,6 +38,11 @@ public sealed class GenerationResendTests(GenerationPipeline pipeline) : IClassF
     public async Task Request_sent_again_after_it_ended_without_a_picture_is_not_rendered(string state)
     {
         var (request, id) = await BeginAsync();
+        if (state == "Abandoned")
+            await pipeline.AskAsync(
+                "update pipeline.generation_requests set deadline_at = now() where correlation_id = $1",
+                id
+            );
         await (
             state == "Cancelled"
                 ? pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), request.ProjectId, id, null))

@@ -31,7 +31,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         (await pipeline.SentAsync<ImportImage>(id)).ShouldBe(Requests);
 
         foreach (var request in requests)
-            await pipeline.SendAsync(
+            await pipeline.SettleAsync(
                 new TargetSettled(id, request.ProjectId, request.CommandId, Outcomes.Applied, null, 1)
             );
         await pipeline.UntilAsync(id, "Completed", 1);
@@ -69,7 +69,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
     public async Task Answers_of_an_earlier_attempt_change_nothing()
     {
         var (_, id) = await BeginAsync();
-        await pipeline.SendAsync(new RenderLeaseExpired(id, 1));
+        await pipeline.LoseLeaseAsync(id, 1);
         await pipeline.UntilAsync(id, "Rendering", 2);
 
         await pipeline.SendAsync(new RenderSucceeded(id, 1, "generated/late.png"));
@@ -138,7 +138,7 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         (await ReceiptAsync(retry.CommandId)).ShouldBe("applied");
         await pipeline.SendAsync(new RenderSucceeded(id, 2, $"generated/{id}/2.png"));
         await pipeline.UntilAsync(id, "Saving", 2);
-        await pipeline.SendAsync(
+        await pipeline.SettleAsync(
             new TargetSettled(id, request.ProjectId, request.CommandId, Outcomes.Applied, null, 7)
         );
         await pipeline.UntilAsync(id, "Completed", 2);
@@ -154,10 +154,10 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
         await Until.TrueAsync("two targets", async () => await TargetsAsync(id) == 2);
         await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
         await pipeline.UntilAsync(id, "Saving", 1);
-        await pipeline.SendAsync(
+        await pipeline.SettleAsync(
             new TargetSettled(id, failed.ProjectId, failed.CommandId, Outcomes.Failed, "the store was away", null)
         );
-        await pipeline.SendAsync(new TargetSettled(id, saved.ProjectId, saved.CommandId, Outcomes.Applied, null, 1));
+        await pipeline.SettleAsync(new TargetSettled(id, saved.ProjectId, saved.CommandId, Outcomes.Applied, null, 1));
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("failed: the store was away");
 
@@ -179,7 +179,9 @@ public sealed class GenerationSagaTests(GenerationPipeline pipeline) : IClassFix
             )
         ).ShouldBe("2");
 
-        await pipeline.SendAsync(new TargetSettled(id, failed.ProjectId, failed.CommandId, Outcomes.Applied, null, 2));
+        await pipeline.SettleAsync(
+            new TargetSettled(id, failed.ProjectId, failed.CommandId, Outcomes.Applied, null, 2)
+        );
         await pipeline.UntilAsync(id, "Completed", 1);
         (await ReceiptAsync(failed.CommandId)).ShouldBe("applied");
 

@@ -35,6 +35,7 @@ public abstract class SlicePipeline : IAsyncLifetime
     private string _database = "";
     private NpgsqlDataSource _questions = null!;
     private IHost _host = null!;
+    private string _login = "";
     private IConnection _broker = null!;
     private IChannel _channel = null!;
 
@@ -59,6 +60,7 @@ public abstract class SlicePipeline : IAsyncLifetime
 
         await ScratchDatabase.CreateMigratedAsync(_name);
         (_brokerUri, _database) = (broker.Uri.ToString(), DatabaseServer.ConnectionString(_name));
+        _login = broker.UserName;
         _questions = NpgsqlDataSource.Create($"{_database};Application Name={Questions}");
         _host = BuildHost();
         await Store.EnsureBucketAsync(default);
@@ -97,6 +99,7 @@ public abstract class SlicePipeline : IAsyncLifetime
             MessageId = id.ToString(),
             Persistent = true,
             Headers = headers,
+            UserId = _login,
         };
         return _channel.BasicPublishAsync(exchange, routingKey, mandatory: true, properties, WireJson.Write(command));
     }
@@ -127,7 +130,12 @@ public abstract class SlicePipeline : IAsyncLifetime
 
         foreach (var (_, exchange, messageId, body) in messages.OrderBy(x => x.Id))
         {
-            var properties = new BasicProperties { Type = exchange, MessageId = messageId.ToString() };
+            var properties = new BasicProperties
+            {
+                Type = exchange,
+                MessageId = messageId.ToString(),
+                UserId = _login,
+            };
             await _channel.BasicPublishAsync(exchange, "", mandatory: true, properties, body);
         }
 
