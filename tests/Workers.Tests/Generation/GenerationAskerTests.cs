@@ -119,7 +119,7 @@ public sealed class GenerationAskerTests(GenerationPipeline pipeline) : IClassFi
         await pipeline.UntilAsync(id, "Saving", 2);
         (await pipeline.SentAsync<ImportImage>(mine.ImageId)).ShouldBe(1);
         (await pipeline.SentAsync<ImportImage>(theirs.ImageId)).ShouldBe(0);
-        await pipeline.SendAsync(new TargetSettled(id, mine.ProjectId, mine.CommandId, Outcomes.Applied, null, 1));
+        await pipeline.SettleAsync(new TargetSettled(id, mine.ProjectId, mine.CommandId, Outcomes.Applied, null, 1));
         await pipeline.UntilAsync(id, "Completed", 2);
 
         // The image is there: a retry only has it saved.
