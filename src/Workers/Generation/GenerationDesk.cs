@@ -188,10 +188,22 @@ internal sealed class GenerationDesk(
         }
     }
 
-    public Task SettleAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
+    public async Task SettleAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
     {
         Touch(context);
-        return targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+        await targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+        await AskForReleaseAsync(context, context.Message.CommandId);
+    }
+
+    /// <summary>
+    /// The image of a request that has just ended may have been purged meanwhile: then nobody else tells the saga.
+    /// </summary>
+    private static async Task AskForReleaseAsync<T>(BehaviorContext<GenerationSaga, T> context, Guid? commandId)
+        where T : class
+    {
+        var (db, id) = (Db(context), context.Saga.CorrelationId);
+        if (await ReleasedTargets.AnyToReleaseAsync(db, id, commandId, context.CancellationToken))
+            await db.AppendAsync([GenerationRemoval.Released(id)], context.CancellationToken);
     }
 
     public static async Task<bool> IsAllSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context) =>
@@ -215,6 +227,7 @@ internal sealed class GenerationDesk(
         Touch(context);
         await CloseAttemptAsync(context, "cancelled", reason);
         await targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
+        await AskForReleaseAsync(context, commandId: null);
     }
 
     public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>

@@ -11,7 +11,12 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
-    public GenerationStateMachine(GenerationDesk desk, SagaCommands commands, GenerationMetrics metrics)
+    public GenerationStateMachine(
+        GenerationDesk desk,
+        GenerationRemoval removal,
+        SagaCommands commands,
+        GenerationMetrics metrics
+    )
     {
         ConnectStateObserver(metrics);
         InstanceState(x => x.CurrentState);
@@ -23,6 +28,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
         Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
         Event(() => Settled, x => Correlate(x, m => m.GenerationId));
+        Event(() => Released, x => Correlate(x, m => m.GenerationId));
+        Event(() => RemovalEnded, x => Correlate(x, m => m.GenerationId));
         Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
         Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands));
 
@@ -52,6 +59,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     x => x.ThenAsync(desk.RenderAsync).ThenAsync(commands.ApplyAsync).TransitionTo(Rendering)
                 ),
             When(Settled).ThenAsync(desk.SettleAsync),
+            Withdraw(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
             Ignore(Postponed),
@@ -85,6 +94,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 .TransitionTo(Abandoned),
             Cancel(desk, commands),
             When(Settled).ThenAsync(desk.SettleAsync),
+            Withdraw(removal),
+            Ignore(RemovalEnded),
             When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.RenderAsync), // Stale: dispatched again.
             LeaveAsItIs(RetryAsked, commands)
         );
@@ -95,6 +106,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(Settled)
                 .ThenAsync(desk.SettleAsync)
                 .IfAsync(GenerationDesk.IsAllSettledAsync, done => done.TransitionTo(Completed)),
+            When(Released).ThenAsync(removal.ReleaseAsync), // What is being saved ends in the lane.
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -114,6 +127,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
                 ),
             When(Settled).ThenAsync(desk.SettleAsync),
+            Release(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -142,6 +157,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                             .TransitionTo(Rendering)
                 ),
             When(Settled).ThenAsync(desk.SettleAsync),
+            Release(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -155,6 +172,57 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Rejected, // The provider's no is final; a forced request is another generation.
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
             When(Settled).ThenAsync(desk.SettleAsync),
+            Release(removal),
+            Ignore(RemovalEnded),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            LeaveAsItIs(CancelAsked, commands),
+            LeaveAsItIs(RetryAsked, commands)
+        );
+
+        During(
+            Removing, // The prompt is forgotten; who asks now waits until the originals are gone.
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(GenerationDesk.IsWantedAsync, wanted => wanted.Then(desk.Remember)),
+            When(RemovalEnded, x => IsCurrent(x, x.Message.Attempt) && x.Message.Reason is not null)
+                .Then(removal.RememberFailure),
+            When(RemovalEnded, x => IsCurrent(x, x.Message.Attempt) && x.Message.Reason is null)
+                .Then(removal.End)
+                .IfElseAsync(
+                    GenerationRemoval.IsAwaitedAsync,
+                    wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering),
+                    none => none.TransitionTo(Removed)
+                ),
+            When(Due, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(removal.SendAsync),
+            When(Released)
+                .ThenAsync(removal.WithdrawAsync)
+                .IfAsync(GenerationRemoval.IsAwaitedByNobodyAsync, none => none.Then(removal.Forget)),
+            Ignore(Settled),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            LeaveAsItIs(CancelAsked, commands),
+            LeaveAsItIs(RetryAsked, commands)
+        );
+
+        During(
+            Removed, // Who asks again has it rendered anew, under the next attempt.
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(
+                    GenerationDesk.IsWantedAsync,
+                    wanted => wanted.Then(desk.Remember).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
+                ),
+            Ignore(RemovalEnded),
+            Ignore(Released),
+            Ignore(Settled),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -173,6 +241,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public State Abandoned { get; } = null!;
     public State Rejected { get; } = null!;
     public State Cancelled { get; } = null!;
+    public State Removing { get; } = null!;
+    public State Removed { get; } = null!;
 
     public Event<RequestGeneration> Asked { get; } = null!;
     public Event<RenderSucceeded> Rendered { get; } = null!;
@@ -182,8 +252,35 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<RenderLeaseExpired> LeaseExpired { get; } = null!;
     public Event<GenerationDeadlinePassed> DeadlinePassed { get; } = null!;
     public Event<TargetSettled> Settled { get; } = null!;
+    public Event<GenerationReleased> Released { get; } = null!;
+    public Event<RemovalEnded> RemovalEnded { get; } = null!;
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    /// <summary>Nothing is under way: where no image needs the originals any more, they are removed.</summary>
+    private EventActivityBinder<GenerationSaga, GenerationReleased> Release(GenerationRemoval removal) =>
+        RemoveIfUnneeded(When(Released).ThenAsync(removal.ReleaseAsync), removal);
+
+    /// <summary>An attempt is under way, and stops where nobody waits for it any more.</summary>
+    private EventActivityBinder<GenerationSaga, GenerationReleased> Withdraw(GenerationRemoval removal) =>
+        RemoveIfUnneeded(
+            When(Released)
+                .ThenAsync(removal.WithdrawAsync)
+                .IfAsync(
+                    GenerationRemoval.IsAwaitedByNobodyAsync,
+                    none => none.ThenAsync(removal.StopAsync).TransitionTo(Cancelled)
+                ),
+            removal
+        );
+
+    private EventActivityBinder<GenerationSaga, GenerationReleased> RemoveIfUnneeded(
+        EventActivityBinder<GenerationSaga, GenerationReleased> released,
+        GenerationRemoval removal
+    ) =>
+        released.IfAsync(
+            GenerationRemoval.IsNeededByNobodyAsync,
+            none => none.ThenAsync(removal.BeginAsync).TransitionTo(Removing)
+        );
 
     private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>
         When(CancelAsked)

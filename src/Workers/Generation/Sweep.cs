@@ -11,7 +11,7 @@ internal sealed record Sweep(string Finding, string Sql)
         update pipeline.generation_requests set due_at = now() + $2
         where correlation_id in (
             select correlation_id from pipeline.generation_requests
-            where due_at <= now() and current_state = 'Requested'
+            where due_at <= now() and current_state in ('Requested', 'Removing')
             order by due_at limit $1 for update skip locked)
         returning correlation_id, attempt
         """

@@ -67,25 +67,67 @@ internal sealed class TargetLedger(TimeProvider clock)
             await AnnounceAsync(db, request.ProjectId, receipt.Announcements, cancellation);
         else if (known is null)
         {
-            db.Add(
-                new GenerationTarget
-                {
-                    CommandId = request.CommandId,
-                    GenerationId = asked.GenerationId,
-                    ProjectId = request.ProjectId,
-                    ImageId = request.ImageId,
-                    SceneId = request.SceneId,
-                    SceneIndex = request.SceneIndex,
-                    Slot = request.Slot,
-                    RequestHash = hash,
-                    CreatedAt = Now(),
-                }
-            );
+            var target = new GenerationTarget
+            {
+                CommandId = request.CommandId,
+                GenerationId = asked.GenerationId,
+                ProjectId = request.ProjectId,
+                ImageId = request.ImageId,
+                SceneId = request.SceneId,
+                SceneIndex = request.SceneIndex,
+                Slot = request.Slot,
+                RequestHash = hash,
+                CreatedAt = Now(),
+            };
+            if (await ReleasedTargets.IsPurgedAsync(db, request.ProjectId, request.ImageId, cancellation))
+            {
+                await DecideSupersededAsync(db, target, cancellation);
+                return false;
+            }
+
+            db.Add(target);
             await db.SaveChangesAsync(cancellation);
             return true;
         }
 
         return false;
+    }
+
+    /// <summary>Nothing is rendered for an image that could never be shown, and its prompt is not kept.</summary>
+    private Task DecideSupersededAsync(PipelineDbContext db, GenerationTarget target, CancellationToken cancellation)
+    {
+        var (outcome, reason) = (Outcomes.Superseded, ReleasedTargets.Reason);
+        var ended = new GenerationEnded(
+            target.CommandId,
+            target.ProjectId,
+            target.GenerationId,
+            outcome,
+            reason,
+            Attempts: 0,
+            Now()
+        );
+        var announcement = Announcement.Of(target.CommandId, ended);
+        return DecideAsync(db, target, outcome, reason, projectVersion: null, announcement, cancellation);
+    }
+
+    /// <summary>Ends the open requests whose image is being purged.</summary>
+    public async Task WithdrawPurgedAsync(PipelineDbContext db, GenerationSaga saga, CancellationToken cancellation)
+    {
+        foreach (var target in await Open(db, saga.CorrelationId).ToListAsync(cancellation))
+        {
+            if (!await ReleasedTargets.IsPurgedAsync(db, target.ProjectId, target.ImageId, cancellation))
+                continue;
+            var announcement = Ended(saga, target, Outcomes.Superseded, ReleasedTargets.Reason);
+            await DecideAsync(
+                db,
+                target,
+                Outcomes.Superseded,
+                ReleasedTargets.Reason,
+                projectVersion: null,
+                announcement,
+                cancellation
+            );
+        }
     }
 
     public static Task<bool> AnyOpenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
@@ -155,7 +197,7 @@ internal sealed class TargetLedger(TimeProvider clock)
     public static async Task ReopenAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation)
     {
         var ended = db.Set<GenerationTarget>()
-            .Where(x => x.GenerationId == generationId)
+            .Where(x => x.GenerationId == generationId && x.ReleasedAt == null)
             .Where(x => x.Outcome == Outcomes.Failed || x.Outcome == Outcomes.Superseded);
         foreach (var target in await ended.ToListAsync(cancellation))
             target.Outcome = null;
@@ -239,7 +281,8 @@ internal sealed class TargetLedger(TimeProvider clock)
         };
 
     private static IQueryable<GenerationTarget> Failed(PipelineDbContext db, Guid generationId) =>
-        db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == Outcomes.Failed);
+        db.Set<GenerationTarget>()
+            .Where(x => x.GenerationId == generationId && x.ReleasedAt == null && x.Outcome == Outcomes.Failed);
 
     private static IQueryable<GenerationTarget> Open(PipelineDbContext db, Guid generationId) =>
         db.Set<GenerationTarget>().Where(x => x.GenerationId == generationId && x.Outcome == null);

@@ -11,6 +11,7 @@ public sealed class GenerationTableTests : SagaTable
     private protected override StateMachine Machine { get; } =
         new GenerationStateMachine(
             (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
+            (GenerationRemoval)RuntimeHelpers.GetUninitializedObject(typeof(GenerationRemoval)),
             new SagaCommands(TimeProvider.System),
             (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
         );
