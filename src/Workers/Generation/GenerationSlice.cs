@@ -76,6 +76,7 @@ internal static class GenerationSlice
                 "Retention__Generations must not be longer than Retention__Receipts, which tell a storyboard's state."
             );
         AddRetention(bus, keep);
+        GenerationErasure.AddErasure(bus);
         bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();

@@ -41,10 +41,7 @@ internal static class ReleasedTargets
     ) =>
         await db.Set<Project>().AnyAsync(x => x.Id == projectId && x.PurgeStartedAt != null, cancellation)
         || await db.Set<Image>()
-            .AnyAsync(
-                x => x.Id == imageId && x.ProjectId == projectId && x.PurgeStartedAt != null,
-                cancellation
-            );
+            .AnyAsync(x => x.Id == imageId && x.ProjectId == projectId && x.PurgeStartedAt != null, cancellation);
 
     /// <summary>Releases the requests that have ended and whose image is being purged.</summary>
     public static async Task ReleaseAsync(
@@ -80,6 +77,5 @@ internal static class ReleasedTargets
 
     /// <summary>Whether any request still needs the generation, be it open or ended.</summary>
     public static Task<bool> AnyKeptAsync(PipelineDbContext db, Guid generationId, CancellationToken cancellation) =>
-        db.Set<GenerationTarget>()
-            .AnyAsync(x => x.GenerationId == generationId && x.ReleasedAt == null, cancellation);
+        db.Set<GenerationTarget>().AnyAsync(x => x.GenerationId == generationId && x.ReleasedAt == null, cancellation);
 }

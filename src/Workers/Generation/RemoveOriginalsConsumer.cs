@@ -56,12 +56,13 @@ internal sealed partial class RemoveOriginalsConsumer(
         {
             var prefix = ObjectKeys.PrefixOfGeneration(removal.GenerationId);
             var page = await store.ListAsync(prefix, continuation, cancellation);
-            string[] keys =
-            [
-                .. page.Objects.Select(x => x.Key).Where(x => ObjectKeys.AttemptOf(x) <= removal.Attempt),
-            ];
+            string[] keys = [.. page.Objects.Select(x => x.Key).Where(x => ObjectKeys.AttemptOf(x) <= removal.Attempt)];
             var refused = await store.DeleteManyAsync(keys, cancellation);
-            await ObjectCatalog.RemoveAsync(source, [.. keys.Except(refused.Select(x => x.Key), StringComparer.Ordinal)], cancellation);
+            await ObjectCatalog.RemoveAsync(
+                source,
+                [.. keys.Except(refused.Select(x => x.Key), StringComparer.Ordinal)],
+                cancellation
+            );
             if (refused.Count > 0)
                 return refused[0].Reason;
             continuation = page.Continuation;

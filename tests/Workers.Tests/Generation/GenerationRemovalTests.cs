@@ -36,9 +36,7 @@ public sealed class GenerationRemovalTests(GenerationPipeline pipeline) : IClass
         await Until.TrueAsync("the original is gone", async () => await pipeline.StoredAsync(id) == 0);
         await pipeline.PlayAsync<RemovalEnded>(id);
         await pipeline.UntilAsync(id, "Removed", 1);
-        (
-            await pipeline.AskAsync("select count(*) from pipeline.catalog_objects where key = $1", key)
-        ).ShouldBe("0");
+        (await pipeline.AskAsync("select count(*) from pipeline.catalog_objects where key = $1", key)).ShouldBe("0");
     }
 
     [Fact]
@@ -90,7 +88,9 @@ public sealed class GenerationRemovalTests(GenerationPipeline pipeline) : IClass
     [Theory]
     [InlineData(false)] // It is being rendered.
     [InlineData(true)] // Its attempt waits for its time.
-    public async Task Purge_of_a_project_ends_its_open_requests_and_stops_the_rendering_that_nobody_waits_for(bool waits)
+    public async Task Purge_of_a_project_ends_its_open_requests_and_stops_the_rendering_that_nobody_waits_for(
+        bool waits
+    )
     {
         var request = GenerationPipeline.NewRequest();
         var id = await RenderingAsync(request);
@@ -139,8 +139,7 @@ public sealed class GenerationRemovalTests(GenerationPipeline pipeline) : IClass
 
         await Until.TrueAsync(
             "the answer",
-            async () =>
-                await ReceiptAsync(request.CommandId) == "superseded: The project or the image was deleted."
+            async () => await ReceiptAsync(request.CommandId) == "superseded: The project or the image was deleted."
         );
         var id = RequestIdentity.Of(request).GenerationId;
         (
@@ -186,10 +185,8 @@ public sealed class GenerationRemovalTests(GenerationPipeline pipeline) : IClass
         await Until.TrueAsync(
             "the targets",
             async () =>
-                await pipeline.AskAsync(
-                    "select count(*) from pipeline.generation_targets where generation_id = $1",
-                    id
-                ) == $"{requests.Length}"
+                await pipeline.AskAsync("select count(*) from pipeline.generation_targets where generation_id = $1", id)
+                == $"{requests.Length}"
         );
         return id;
     }
