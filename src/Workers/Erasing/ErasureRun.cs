@@ -108,18 +108,12 @@ internal sealed class ErasureRun(
         foreach (var more in plan.Names)
             names.UnionWith(await ReadAsync(more.Sql, x => x.GetGuid(0), cancellation, erasure.ProjectId));
         var messages = new ErasedMessages(names);
-        var found = 0L;
-        foreach (var queue in await ReadAsync(QueuesSql, x => x.GetString(0), cancellation))
-        {
-            found += await deadLetters.RemoveAsync(
-                queue,
-                messages.IsAbout,
-                (name, count) => erasures.CountAsync(erasure, $"dead-letters: {name}", count, cancellation),
-                cancellation
-            );
-        }
-
-        return found;
+        return await deadLetters.RemoveAsync(
+            await ReadAsync(QueuesSql, x => x.GetString(0), cancellation),
+            messages.IsAbout,
+            (queue, count) => erasures.CountAsync(erasure, $"dead-letters: {queue}", count, cancellation),
+            cancellation
+        );
     }
 
     private async Task<object?> AskAsync(string sql, Guid projectId, CancellationToken cancellation)

@@ -18,15 +18,15 @@ internal sealed class DeadLetterRemoval(MessagingOptions options, TimeProvider c
 
     private static readonly TimeSpan NextLimit = TimeSpan.FromSeconds(2);
 
-    /// <summary>Looks through the dead letters of a queue.</summary>
-    /// <param name="queue">A queue of the pipeline.</param>
+    /// <summary>Looks through the dead letters of queues, one queue after the other.</summary>
+    /// <param name="queues">Queues of the pipeline.</param>
     /// <param name="isUnwanted">Whether a message is to be removed.</param>
-    /// <param name="counted">Told of the queue and how many messages there are, before they are removed.</param>
+    /// <param name="counted">Called with the queue and how many messages there are, before they are removed.</param>
     /// <param name="cancellation">Nothing is lost when it comes.</param>
     /// <returns>How many were removed.</returns>
     /// <exception cref="DeadLettersBusyException">Somebody else has them, or there are more than can be held.</exception>
     public async Task<int> RemoveAsync(
-        string queue,
+        IEnumerable<string> queues,
         Func<Delivery, bool> isUnwanted,
         Func<string, int, Task> counted,
         CancellationToken cancellation
@@ -35,12 +35,12 @@ internal sealed class DeadLetterRemoval(MessagingOptions options, TimeProvider c
         var factory = new ConnectionFactory
         {
             Uri = options.Broker,
-            ClientProvidedName = $"pipeline-workers erasure {queue}",
+            ClientProvidedName = "pipeline-workers erasure",
             AutomaticRecoveryEnabled = false, // A recovered consumer would begin anew.
         };
         await using var connection = await factory.CreateConnectionAsync(cancellation);
         var removed = 0;
-        foreach (var deadLetters in WireNames.DeadLetterQueues(queue))
+        foreach (var deadLetters in queues.SelectMany(WireNames.DeadLetterQueues))
         {
             if (await QueueState.ReadAsync(connection, deadLetters, cancellation) is not { Messages: > 0 })
                 continue;

@@ -123,9 +123,12 @@ public class ErasureStack : DeletionStack
         foreach (var project in new[] { Other, Project, Other })
         {
             var text = project == Project ? Canary.Text : "of another project";
-            var body = $$"""{"commandId":"{{Guid.NewGuid()}}","projectId":"{{project}}","prompt":"{{text}}"}""";
             foreach (var command in new[] { "save-image", "generate-image" })
-                await client.PublishAsync(command, $"{project}", body, $"{Guid.NewGuid()}", command);
+            {
+                var id = $"{Guid.NewGuid()}";
+                var body = $$"""{"commandId":"{{id}}","projectId":"{{project}}","prompt":"{{text}}"}""";
+                await client.PublishAsync(command, $"{project}", body, id, command);
+            }
         }
 
         var unknown = new GenerateStoryboard(
