@@ -6,8 +6,8 @@ using Pipeline.Workers.Lanes;
 namespace Pipeline.Workers.Erasing;
 
 /// <summary>
-/// Deletes a project without a grace period, and writes the erasure down that removes the rest. A project that is deleted
-/// already is erased all the same.
+/// Deletes a project without a grace period, and writes the erasure down that removes the rest. A project that is
+/// deleted already is erased all the same.
 /// </summary>
 internal sealed class EraseProjectHandler : LaneHandler<EraseProject>
 {

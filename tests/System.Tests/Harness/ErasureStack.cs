@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Http;
 using Pipeline.Contracts.Generation;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Wire;
-using Pipeline.Workers.Tests.Formats;
 
 namespace Pipeline.SystemTests.Harness;
 
@@ -73,12 +72,12 @@ public class ErasureStack : DeletionStack
     private async Task GenerateAsync()
     {
         var text = Canary.Text;
-        _provider.Script(Model, call => call.Response.WriteAsync(PictureWith(text)));
-        _provider.Script($"refused {text}", Refuse(text));
+        _provider.Script(Model, call => call.Response.WriteAsync(CanaryRequests.PictureWith(text)));
+        _provider.Script($"refused {text}", CanaryRequests.Refuse(text));
         var scenes = new DefineScenes(Guid.NewGuid(), Project, [new SceneDefinition($"scene-{text}", 1, text)]);
         var again = scenes with { Scenes = [new SceneDefinition("scene-1", 1, $"other {text}")] };
-        var good = Ask(Project, text) with { SceneId = $"scene-{text}" };
-        var bad = Ask(Project, $"refused {text}");
+        var good = CanaryRequests.Ask(Model, Project, text) with { SceneId = $"scene-{text}" };
+        var bad = CanaryRequests.Ask(Model, Project, $"refused {text}");
         var story = new GenerateStoryboard(
             Guid.NewGuid(),
             Project,
@@ -190,34 +189,5 @@ public class ErasureStack : DeletionStack
             insert into pipeline.import_sources (key, command_id, begun_at) select '{key}', command_id, now() from failed
             """
         );
-    }
-
-    private static GenerateImage Ask(Guid project, string prompt) =>
-        Commands.Generate(Model, prompt) with
-        {
-            ProjectId = project,
-            SceneId = null,
-            Options = new Dictionary<string, string>(StringComparer.Ordinal) { ["quality"] = prompt },
-        };
-
-    private static ProviderStep Refuse(string text) =>
-        call =>
-        {
-            call.Response.StatusCode = StatusCodes.Status400BadRequest;
-            return call.Response.WriteAsync($$$"""{"error":{"code":"bad_prompt","message":"What is {{{text}}}?"}}""");
-        };
-
-    /// <summary>A PNG that says what it shows.</summary>
-    private static string PictureWith(string text)
-    {
-        const int Header = 33; // Signature and first chunk.
-        var file = TinyFiles.Png();
-        byte[] whole =
-        [
-            .. file[..Header],
-            .. TinyFiles.PngChunk("tEXt", Encoding.Latin1.GetBytes($"Comment\0{text}")),
-            .. file[Header..],
-        ];
-        return $$"""{"created":1,"data":[{"b64_json":"{{Convert.ToBase64String(whole)}}"}]}""";
     }
 }
