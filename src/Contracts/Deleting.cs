@@ -20,8 +20,8 @@ public sealed record DeleteProject(Guid CommandId, Guid ProjectId) : ILaneComman
 
 /// <summary>
 /// Command: delete a project as <see cref="DeleteProject"/> does, without a grace period, and remove what its commands
-/// have left everywhere else: texts of receipts, prompts, originals, dead letters, webhook deliveries, URLs. It cannot be
-/// taken back. <see cref="ProjectErased"/> tells the end.
+/// have left everywhere else: texts of receipts, prompts, originals, dead letters, webhook deliveries, URLs. It cannot
+/// be taken back. <see cref="ProjectErased"/> tells the end.
 /// </summary>
 /// <inheritdoc cref="DeleteImage" path="/remarks"/>
 /// <inheritdoc cref="DeleteImage" path="/param"/>
