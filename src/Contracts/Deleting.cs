@@ -18,6 +18,15 @@ public sealed record DeleteImage(Guid CommandId, Guid ProjectId, Guid ImageId) :
 /// <inheritdoc cref="DeleteImage" path="/param"/>
 public sealed record DeleteProject(Guid CommandId, Guid ProjectId) : ILaneCommand;
 
+/// <summary>
+/// Command: delete a project as <see cref="DeleteProject"/> does, without a grace period, and remove what its commands
+/// have left everywhere else: texts of receipts, prompts, originals, dead letters, webhook deliveries, URLs. It cannot
+/// be taken back. <see cref="ProjectErased"/> tells the end.
+/// </summary>
+/// <inheritdoc cref="DeleteImage" path="/remarks"/>
+/// <inheritdoc cref="DeleteImage" path="/param"/>
+public sealed record EraseProject(Guid CommandId, Guid ProjectId) : ILaneCommand;
+
 /// <summary>Command: take a picture's deletion back. Possible until its bytes begin to be purged.</summary>
 /// <inheritdoc cref="DeleteImage" path="/remarks"/>
 /// <inheritdoc cref="DeleteImage" path="/param"/>
@@ -98,6 +107,21 @@ public sealed record ProjectDeleted(
     int ObjectCount,
     DateTimeOffset At
 );
+
+/// <summary>Event: nothing of the project is left but ids, outcomes and times.</summary>
+/// <inheritdoc cref="ImageTombstoned" path="/param"/>
+/// <param name="Locations">Where something was found, each with how much; also those where nothing was.</param>
+public sealed record ProjectErased(
+    Guid CommandId,
+    Guid ProjectId,
+    IReadOnlyList<ErasedLocation> Locations,
+    DateTimeOffset At
+);
+
+/// <summary>One location that an erasure has looked through.</summary>
+/// <param name="Location">Such as <c>receipts</c>, <c>objects</c> or <c>dead-letters: project-lane-03_error</c>.</param>
+/// <param name="Count">Rows, objects or messages. Where a worker was killed in between, a message may be counted twice.</param>
+public sealed record ErasedLocation(string Location, long Count);
 
 /// <summary>
 /// Event: a purge or an invalidation was given up. What was deleted stays out of every view; what is left of its bytes

@@ -47,3 +47,10 @@ public sealed record PurgeStepFailed(Guid DeletionId, int Attempt, string Step, 
 /// <param name="DeletionId">The deletion.</param>
 /// <param name="Attempt">The attempt that was current then.</param>
 public sealed record DeletionDue(Guid DeletionId, int Attempt);
+
+/// <summary>
+/// Message, internal: images are being purged and cannot be restored. What was generated for them is no longer needed.
+/// </summary>
+/// <param name="ProjectId">The project.</param>
+/// <param name="ImageId">The image; null for all images of the project.</param>
+public sealed record ReleaseGenerated(Guid ProjectId, Guid? ImageId);

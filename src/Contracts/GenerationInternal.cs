@@ -37,7 +37,7 @@ public sealed record RenderImage(
 /// <summary>Message, internal: an attempt has its picture, stored under a key of the generation.</summary>
 /// <param name="GenerationId">The generation.</param>
 /// <param name="Attempt">The attempt that was rendered.</param>
-/// <param name="ObjectKey"><c>generated/{generationId}/{sha256}.{ext}</c>.</param>
+/// <param name="ObjectKey"><c>generated/{generationId}/{sha256}.{ext}</c>, from attempt 2 on with <c>-{attempt}</c> before the dot.</param>
 public sealed record RenderSucceeded(Guid GenerationId, int Attempt, string ObjectKey);
 
 /// <summary>Message, internal: an attempt has failed.</summary>
@@ -104,3 +104,18 @@ public sealed record TargetSettled(
     string? Reason,
     long? ProjectVersion
 );
+
+/// <summary>Message, internal: some images that were generated may be purged. The saga looks which ones.</summary>
+/// <param name="GenerationId">The generation.</param>
+public sealed record GenerationReleased(Guid GenerationId);
+
+/// <summary>Message, internal: no image needs the originals of a generation any more. Delete them.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">The last attempt whose original is to be deleted; the answer carries it back.</param>
+public sealed record RemoveOriginals(Guid GenerationId, int Attempt);
+
+/// <summary>Message, internal: the originals of a generation are deleted, or could not be deleted.</summary>
+/// <param name="GenerationId">The generation.</param>
+/// <param name="Attempt">Of the request.</param>
+/// <param name="Reason">Why some are left, for people; null where none is.</param>
+public sealed record RemovalEnded(Guid GenerationId, int Attempt, string? Reason);

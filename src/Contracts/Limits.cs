@@ -93,7 +93,7 @@ public static class Patterns
     public const string StoreKeyRule = "must not contain control characters, nor a segment '.' or '..'.";
 
     /// <summary>The key of an upload, or of a picture that the pipeline has rendered.</summary>
-    public const string IntakeKey = $"^(uploads/{Id}|generated/{Id}/{File})$";
+    public const string IntakeKey = $"^(uploads/{Id}|generated/{Id}/[0-9a-f]{{64}}(-[1-9][0-9]*)?{Extension})$";
 
     /// <summary>In words.</summary>
     public const string IntakeKeyRule = "must be 'uploads/' and an id.";
@@ -105,8 +105,6 @@ public static class Patterns
     public const string WebhookSecretRule = "must be whsec_ and Base64 of 24 to 64 bytes.";
 
     private const string Id = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
-
-    private const string File = $"[0-9a-f]{{64}}{Extension}";
 
     private const string Extension = @"\.(png|jpg|gif|webp|avif)";
 }

@@ -68,6 +68,8 @@ internal sealed class CommandLine(IConfiguration configuration, TimeProvider clo
             DeleteVerbs.BuildRestore(verbs),
             DeletionsVerb.Build(verbs),
             RetryDeletionVerb.Build(verbs),
+            EraseVerbs.BuildErase(verbs),
+            EraseVerbs.BuildList(verbs),
             StatusVerb.Build(verbs),
             ReceiptsVerb.Build(verbs),
             LanesVerb.Build(verbs),

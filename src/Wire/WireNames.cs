@@ -57,6 +57,12 @@ public static class WireNames
     /// <summary>Where people put a queue's dead letters aside.</summary>
     public static string ParkedQueue(string queue) => queue + "_parked";
 
+    /// <summary>
+    /// An exclusive queue of the connection that looks through a dead-letter queue: two at once would give its messages
+    /// back in disorder.
+    /// </summary>
+    public static string DeadLetterLock(string queue) => $"dead-letter-desk.{queue}";
+
     /// <summary>The three queues beside a queue that hold its dead letters.</summary>
     public static string[] DeadLetterQueues(string queue) =>
         [ErrorQueue(queue), SkippedQueue(queue), ParkedQueue(queue)];

@@ -3,6 +3,7 @@ using Pipeline.Workers.Cataloguing;
 using Pipeline.Workers.Cdn;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Deleting;
+using Pipeline.Workers.Erasing;
 using Pipeline.Workers.Generation;
 using Pipeline.Workers.Images;
 using Pipeline.Workers.Importing;
@@ -81,6 +82,7 @@ internal static class WorkerHost
         builder.Services.AddSaving();
         builder.Services.AddUploads(configuration);
         builder.Services.AddDeletingLane();
+        builder.Services.AddErasing(configuration);
 
         // Last, so that it stops first: lanes are handed over while the bus and the database are still there.
         builder.Services.AddLanes(lanes);

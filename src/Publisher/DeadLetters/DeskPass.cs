@@ -75,7 +75,7 @@ internal sealed class DeskPass : IAsyncDisposable
             connection = await factory.CreateConnectionAsync(cancellation);
             var channel = await connection.CreateChannelAsync(cancellationToken: cancellation);
             await channel.QueueDeclareAsync(
-                $"dead-letter-desk.{queue}",
+                WireNames.DeadLetterLock(queue),
                 false,
                 true,
                 true,

@@ -57,6 +57,7 @@ internal static class PublisherApp
         builder.Services.AddSingleton<LaneReads>();
         builder.Services.AddSingleton<GenerationReads>();
         builder.Services.AddSingleton<DeletionReads>();
+        builder.Services.AddSingleton<ErasureReads>();
         builder.Services.AddSingleton<UrlReads>();
         builder.Services.AddSingleton<UrlRequests>();
         builder.Services.AddSingleton<UrlDesk>();
@@ -84,6 +85,7 @@ internal static class PublisherApp
         app.MapDirectUploads();
         app.MapReplacements();
         app.MapDeletions();
+        app.MapErasures();
         app.MapReconciliations();
         app.MapGenerationCommands();
         app.MapGenerations();

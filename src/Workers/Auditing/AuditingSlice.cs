@@ -14,6 +14,14 @@ internal static class AuditingSlice
     {
         var keep = RetentionRule.Read(configuration, "DeadLetterActions", days: 365);
         bus.AddSingleton(new RetentionRule("dead_letter_actions", "t.begun_at < $1", keep));
+        bus.AddSingleton(
+            ErasureRule.Update(
+                "dead-letter-actions",
+                "dead_letter_actions",
+                "reason = null",
+                "t.project_id = $1 and t.reason is not null"
+            )
+        );
         bus.AddSingleton<AuditMetrics>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RecordDeadLetterActions>()));
         bus.AddConsumer<RecordDeadLetterActionsConsumer, RecordDeadLetterActionsConsumerDefinition>();

@@ -42,11 +42,8 @@ internal sealed partial class CommandFailures(
     /// <param name="cancellation">Ends the wait for the database.</param>
     public async Task RefuseAsync(Delivery delivery, Exception? error, CancellationToken cancellation)
     {
-        var unread = UnreadableCommand.Of(
-            delivery.Through(messaging),
-            error,
-            "The message's type is not one that this queue takes."
-        );
+        const string Unwanted = "The message's type is not one that this queue takes.";
+        var unread = UnreadableCommand.Of(delivery.Through(messaging), error, Unwanted);
         if (unread is null || !MessageCatalog.TryFind(unread.Name, out var contract) || !contract.IsCommand)
             return;
         await RecordAsync(

@@ -29,6 +29,24 @@ internal static class FailedCommands
                 and n.outcome in ('applied', 'unchanged') and n.place > t.place))
         """;
 
+    // A receipt stays, so that its command has no effect a second time; what it quotes goes.
+    private static void AddErasure(IBusRegistrationConfigurator bus)
+    {
+        const string Erased = "'Erased with its project.'";
+        bus.AddSingleton(
+            ErasureRule.Update(
+                "receipts",
+                "receipts",
+                $"reason = case when reason is not null then {Erased} end, announcements = '[]'",
+                $"""
+                t.project_id = $1 and t.command <> 'erase-project'
+                and (t.reason <> {Erased} or t.announcements::text <> '[]')
+                """
+            )
+        );
+        bus.AddSingleton(ErasureRule.Delete("receipt-conflicts", "receipt_conflicts", "t.project_id = $1"));
+    }
+
     /// <summary>Adds what every slice with commands needs, and the queue of dead letters' copies.</summary>
     /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
     public static void AddCommands(this IBusRegistrationConfigurator bus, IConfiguration configuration)
@@ -36,6 +54,7 @@ internal static class FailedCommands
         var keep = RetentionRule.Read(configuration, "Receipts", days: 90);
         bus.AddSingleton(new RetentionRule("receipts", OldReceipts, keep));
         bus.AddSingleton(new RetentionRule("receipt_conflicts", "t.at < $1", keep));
+        AddErasure(bus);
         bus.AddSingleton<CommandAnswers>();
         bus.AddSingleton<CommandFailures>();
         bus.AddSingleton<FailedCommandFilter>();

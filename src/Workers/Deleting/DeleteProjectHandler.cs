@@ -1,6 +1,5 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Workers.Commands;
 using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
 
@@ -13,19 +12,6 @@ namespace Pipeline.Workers.Deleting;
 /// </remarks>
 internal sealed class DeleteProjectHandler(RetentionOptions retention) : LaneHandler<DeleteProject>
 {
-    private const string ProjectSql = """
-        update pipeline.projects set deleted_at = $2, deletion_id = $3, updated_at = $2 where id = $1
-        """;
-
-    // Pictures that were deleted before keep their own deletion.
-    private const string ImagesSql = """
-        with deleted as (
-            update pipeline.images
-            set deleted_at = $2, deletion_id = $3, project_version = $4, updated_at = $2, object_check_at = null
-            where project_id = $1 and deleted_at is null returning id)
-        select count(*)::int from deleted
-        """;
-
     public override async Task ApplyAsync(
         LaneTransaction transaction,
         IReadOnlyList<LaneEntry> run,
@@ -47,26 +33,12 @@ internal sealed class DeleteProjectHandler(RetentionOptions retention) : LaneHan
             return;
         }
 
-        var version = transaction.NextVersion(entry.ProjectId);
-        var deletionId = DeletionQueue.AddProject(transaction, entry, retention.Deleted);
-        transaction.Write(ProjectSql, entry.ProjectId, transaction.Now, deletionId);
-        transaction.SetDeletedAt(entry.ProjectId, transaction.Now);
-        object[] parameters = [entry.ProjectId, transaction.Now, deletionId, version];
-        int images;
-        await using (var row = await transaction.ReadAsync([(ImagesSql, parameters)], cancellation))
-        {
-            await row.ReadAsync(cancellation);
-            images = row.GetInt32(0);
-        }
-
-        var told = new ProjectTombstoned(
-            entry.CommandId,
-            entry.ProjectId,
-            version,
-            images,
-            deletionId,
-            transaction.Now
+        var (version, tombstoned) = await ProjectTombstone.ApplyAsync(
+            transaction,
+            entry,
+            retention.Deleted,
+            cancellation
         );
-        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, Announcement.Of(entry.Key, told));
+        entry.Decide(Outcomes.Applied, reason: null, version, transaction.Now, tombstoned);
     }
 }

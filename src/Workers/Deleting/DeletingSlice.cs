@@ -1,6 +1,7 @@
 using MassTransit;
 using Pipeline.Contracts.Deleting;
 using Pipeline.Wire;
+using Pipeline.Workers.Cdn;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
@@ -39,6 +40,7 @@ internal static class DeletingSlice
         options.Validate();
         bus.AddSingleton(options);
         AddRetention(bus, configuration);
+        AddErasure(bus);
         bus.AddSingleton<DeletionMetrics>();
         bus.AddSingleton<DeletionKeys>();
         bus.AddSingleton<ObjectPurge>();
@@ -48,6 +50,33 @@ internal static class DeletingSlice
         bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
         bus.AddConsumer<PurgeImageConsumer, PurgeImageConsumerDefinition>();
         bus.AddSagaStateMachine<DeletionStateMachine, DeletionSaga, DeletionSagaDefinition>().PostgresRepository();
+    }
+
+    private static void AddErasure(IBusRegistrationConfigurator bus)
+    {
+        const string Purged =
+            "select coalesce(sum(purged_keys), 0)::bigint from pipeline.deletions where project_id = $1";
+        bus.AddSingleton(
+            new ErasureWait(
+                "deletions that are not completed yet",
+                """
+                select exists (select from pipeline.deletions
+                    where project_id = $1 and current_state not in ('Completed', 'Restored'))
+                """,
+                // No grace period: nothing is restored, and nobody may use URLs of replaced bytes.
+                """
+                update pipeline.deletions set due_at = now()
+                where project_id = $1 and current_state = 'Tombstoned' and due_at > now() + interval '5 seconds'
+                """
+            )
+        );
+        bus.AddSingleton(new ErasureCount("objects", Purged));
+        bus.AddSingleton(provider => new ErasureCount(
+            "cdn-copies",
+            provider.GetRequiredService<CdnInvalidation>().IsConfigured
+                ? Purged
+                : "select 0::bigint where $1 is not null"
+        ));
     }
 
     private static void AddRetention(IBusRegistrationConfigurator bus, IConfiguration configuration)

@@ -25,6 +25,9 @@ internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metr
         context.AddOrUpdatePayload(() => beginning, _ => beginning);
         if (beginning.Kind == PurgeBeginning.Kinds.TakenBack)
             metrics.Ended(saga.Kind, nameof(DeletionStateMachine.Restored));
+        // Replaced bytes belong to an image that lives on.
+        if (beginning.Kind == PurgeBeginning.Kinds.Begun && saga.Kind != DeletionSaga.Object)
+            await Db(context).AppendAsync([DeletionMessages.Released(saga)], context.CancellationToken);
     }
 
     public static bool HasBegun(BehaviorContext<DeletionSaga, DeletionDue> context) =>

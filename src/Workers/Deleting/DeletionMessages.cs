@@ -23,6 +23,10 @@ internal static class DeletionMessages
     public static WireMessage Due(Guid deletionId, int attempt) =>
         Of(new DeletionDue(deletionId, attempt), deletionId, $"{attempt} {Guid.NewGuid()}");
 
+    /// <summary>Images are being purged: tells who has generated them.</summary>
+    public static WireMessage Released(DeletionSaga saga) =>
+        Of(new ReleaseGenerated(saga.ProjectId, saga.ImageId), saga.CorrelationId, part: "");
+
     /// <returns>Null for bytes that were replaced: their picture is there, and nobody waits for their end.</returns>
     public static Announcement? Deleted(DeletionSaga saga, DateTimeOffset at) =>
         (saga.Kind, saga.ImageId) switch

@@ -9,7 +9,7 @@ namespace Pipeline.Workers.Deleting;
 internal sealed class RestoreProjectHandler : LaneHandler<RestoreProject>
 {
     private const string ProjectSql = """
-        select p.purge_started_at is not null,
+        select p.purge_started_at is not null or p.erased_at is not null,
                coalesce((select array_agg(i.id) from pipeline.images i
                          where i.project_id = p.id and i.deletion_id = p.deletion_id), '{}')
         from pipeline.projects p where p.id = $1

@@ -181,10 +181,22 @@ internal sealed class GenerationDesk(
         }
     }
 
-    public Task SettleAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
+    public async Task SettleAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
     {
         Touch(context);
-        return targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+        await targets.SettleAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
+        await AskForReleaseAsync(context, context.Message.CommandId);
+    }
+
+    /// <summary>
+    /// The image of a request that has just ended may have been purged meanwhile: then nobody else tells the saga.
+    /// </summary>
+    private static async Task AskForReleaseAsync<T>(BehaviorContext<GenerationSaga, T> context, Guid? commandId)
+        where T : class
+    {
+        var (db, id) = (Db(context), context.Saga.CorrelationId);
+        if (await ReleasedTargets.AnyToReleaseAsync(db, id, commandId, context.CancellationToken))
+            await db.AppendAsync([GenerationRemoval.Released(id)], context.CancellationToken);
     }
 
     /// <summary>Whether every request has its end.</summary>
@@ -205,6 +217,7 @@ internal sealed class GenerationDesk(
     {
         await StopAsync(context, reason, kind);
         await targets.EndAsync(Db(context), context.Saga, outcome, reason, context.CancellationToken);
+        await AskForReleaseAsync(context, commandId: null);
     }
 
     /// <summary>Nobody waits for the picture any more: rendering stops.</summary>

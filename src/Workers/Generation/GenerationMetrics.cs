@@ -41,6 +41,7 @@ internal sealed class GenerationMetrics : IStateObserver<GenerationSaga>
                 or nameof(GenerationStateMachine.Abandoned)
                 or nameof(GenerationStateMachine.Rejected)
                 or nameof(GenerationStateMachine.Cancelled)
+                or nameof(GenerationStateMachine.Removed)
         )
         {
             context

@@ -1,4 +1,5 @@
 using MassTransit;
+using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Commands;
@@ -25,6 +26,8 @@ internal static class GenerationSlice
         typeof(RenderLeaseExpired),
         typeof(GenerationDeadlinePassed),
         typeof(TargetSettled),
+        typeof(GenerationReleased),
+        typeof(RemovalEnded),
         typeof(CancelGeneration),
         typeof(RetryGeneration),
     ];
@@ -32,7 +35,7 @@ internal static class GenerationSlice
     private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
     {
         const string IsEnded = """
-            g.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled') and g.updated_at < $1
+            g.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled', 'Removed') and g.updated_at < $1
             """;
         const string OfEnded = $"""
             exists (select from pipeline.generation_requests g where g.correlation_id = t.generation_id and {IsEnded})
@@ -42,7 +45,7 @@ internal static class GenerationSlice
             and not exists (select from pipeline.generation_requests g where g.correlation_id = t.generation_id)
             """;
         const string Alone = """
-            t.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled') and t.updated_at < $1
+            t.current_state in ('Completed', 'Abandoned', 'Rejected', 'Cancelled', 'Removed') and t.updated_at < $1
             and not exists (select from pipeline.generation_targets x where x.generation_id = t.correlation_id)
             and not exists (select from pipeline.generation_attempts x where x.generation_id = t.correlation_id)
             """;
@@ -75,6 +78,7 @@ internal static class GenerationSlice
                 "Retention__Generations must not be longer than Retention__Receipts, which tell a storyboard's state."
             );
         AddRetention(bus, keep);
+        GenerationErasure.AddErasure(bus);
         bus.AddModels(configuration);
         bus.AddSingleton(options);
         bus.AddSingleton<GenerationMetrics>();
@@ -89,11 +93,16 @@ internal static class GenerationSlice
             )
         );
         bus.AddSingleton<GenerationDesk>();
+        bus.AddSingleton<GenerationRemoval>();
         bus.AddHostedService<GenerationSweeper>();
         bus.AddHostedService<StoryboardSweeper>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateImage>()));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateStoryboard>()));
         bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ReleaseGenerated>()));
+        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RemoveOriginals>()));
+        bus.AddConsumer<ReleaseGeneratedConsumer, ReleaseGeneratedConsumerDefinition>();
+        bus.AddConsumer<RemoveOriginalsConsumer, RemoveOriginalsConsumerDefinition>();
         bus.AddConsumer<GenerateImageConsumer, GenerateImageConsumerDefinition>();
         bus.AddConsumer<GenerateStoryboardConsumer, GenerateStoryboardConsumerDefinition>();
         bus.AddSagaStateMachine<GenerationStateMachine, GenerationSaga, GenerationSagaDefinition>()

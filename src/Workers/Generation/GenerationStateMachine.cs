@@ -17,6 +17,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public GenerationStateMachine(
         GenerationDesk desk,
         SweepCheck check,
+        GenerationRemoval removal,
         SagaCommands commands,
         GenerationMetrics metrics
     )
@@ -31,6 +32,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
         Event(() => LeaseExpired, x => Correlate(x, m => m.GenerationId));
         Event(() => DeadlinePassed, x => Correlate(x, m => m.GenerationId));
         Event(() => Settled, x => Correlate(x, m => m.GenerationId));
+        Event(() => Released, x => Correlate(x, m => m.GenerationId));
+        Event(() => RemovalEnded, x => Correlate(x, m => m.GenerationId));
         Event(() => CancelAsked, x => CorrelateCommand(x, m => m.GenerationId, commands, NoneToCancel));
         Event(() => RetryAsked, x => CorrelateCommand(x, m => m.GenerationId, commands, NoneToRetry));
 
@@ -60,6 +63,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 x => x.ThenAsync(desk.RenderAsync).TransitionTo(Rendering)
             ),
             Settle(desk),
+            Withdraw(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
             Ignore(Failed),
             Ignore(Postponed),
@@ -96,6 +101,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             EndLate(desk, "The deadline passed before an attempt began."),
             Cancel(desk, commands),
             Settle(desk),
+            Withdraw(removal),
+            Ignore(RemovalEnded),
             When(Due, x => IsCurrent(x, x.Message.Attempt))
                 .IfAsync(check.IsDueAsync, stale => stale.ThenAsync(desk.RenderAsync)), // Dispatched again.
             Retry(desk, commands, GenerationDesk.HasRetryableAsync, x => x)
@@ -105,6 +112,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Saving,
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
             Settle(desk).IfAsync(GenerationDesk.IsUnwantedAsync, done => done.TransitionTo(Completed)),
+            When(Released).ThenAsync(removal.ReleaseAsync), // What is being saved ends in the lane.
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -129,6 +138,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
                 ),
             Settle(desk),
+            Release(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -159,6 +170,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 x => x.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
             ),
             Settle(desk),
+            Release(removal),
+            Ignore(RemovalEnded),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -172,6 +185,58 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Rejected, // The provider's no is final; a forced request is another generation.
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
             Settle(desk),
+            Release(removal),
+            Ignore(RemovalEnded),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(Due),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            Leave(CancelAsked, commands, NoneToCancel),
+            Leave(RetryAsked, commands, NoneToRetry)
+        );
+
+        During(
+            Removing, // The prompt is forgotten; who asks now waits until the originals are gone.
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(GenerationDesk.IsWantedAsync, wanted => wanted.Then(desk.Remember)),
+            When(RemovalEnded, x => IsCurrent(x, x.Message.Attempt) && x.Message.Reason is not null)
+                .Then(removal.RememberFailure),
+            When(RemovalEnded, x => IsCurrent(x, x.Message.Attempt) && x.Message.Reason is null)
+                .Then(removal.End)
+                .IfElseAsync(
+                    GenerationRemoval.IsAwaitedAsync,
+                    wanted => wanted.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering),
+                    none => none.TransitionTo(Removed)
+                ),
+            When(Due, x => IsCurrent(x, x.Message.Attempt))
+                .IfAsync(check.IsDueAsync, due => due.ThenAsync(removal.SendAsync)),
+            When(Released)
+                .ThenAsync(removal.WithdrawAsync)
+                .IfAsync(GenerationRemoval.IsAwaitedByNobodyAsync, none => none.Then(removal.Forget)),
+            Ignore(Settled),
+            Ignore(Rendered),
+            Ignore(Failed),
+            Ignore(Postponed),
+            Ignore(LeaseExpired),
+            Ignore(DeadlinePassed),
+            CancelWaiting(desk, removal, commands),
+            Leave(RetryAsked, commands, NoneToRetry)
+        );
+
+        During(
+            Removed, // Who asks again has it rendered anew, under the next attempt.
+            When(Asked)
+                .ThenAsync(desk.JoinAsync)
+                .IfAsync(
+                    GenerationDesk.IsWantedAsync,
+                    wanted => wanted.Then(desk.Remember).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
+                ),
+            Ignore(RemovalEnded),
+            Ignore(Released),
+            Ignore(Settled),
             Ignore(Rendered),
             Ignore(Failed),
             Ignore(Postponed),
@@ -190,6 +255,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public State Abandoned { get; } = null!;
     public State Rejected { get; } = null!;
     public State Cancelled { get; } = null!;
+    public State Removing { get; } = null!;
+    public State Removed { get; } = null!;
 
     public Event<RequestGeneration> Asked { get; } = null!;
     public Event<RenderSucceeded> Rendered { get; } = null!;
@@ -199,8 +266,35 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     public Event<RenderLeaseExpired> LeaseExpired { get; } = null!;
     public Event<GenerationDeadlinePassed> DeadlinePassed { get; } = null!;
     public Event<TargetSettled> Settled { get; } = null!;
+    public Event<GenerationReleased> Released { get; } = null!;
+    public Event<RemovalEnded> RemovalEnded { get; } = null!;
     public Event<CancelGeneration> CancelAsked { get; } = null!;
     public Event<RetryGeneration> RetryAsked { get; } = null!;
+
+    /// <summary>Nothing is under way: where no image needs the originals any more, they are removed.</summary>
+    private EventActivityBinder<GenerationSaga, GenerationReleased> Release(GenerationRemoval removal) =>
+        RemoveIfUnneeded(When(Released).ThenAsync(removal.ReleaseAsync), removal);
+
+    /// <summary>An attempt is under way, and stops where nobody waits for it any more.</summary>
+    private EventActivityBinder<GenerationSaga, GenerationReleased> Withdraw(GenerationRemoval removal) =>
+        RemoveIfUnneeded(
+            When(Released)
+                .ThenAsync(removal.WithdrawAsync)
+                .IfAsync(
+                    GenerationRemoval.IsAwaitedByNobodyAsync,
+                    none => none.ThenAsync(removal.StopAsync).TransitionTo(Cancelled)
+                ),
+            removal
+        );
+
+    private EventActivityBinder<GenerationSaga, GenerationReleased> RemoveIfUnneeded(
+        EventActivityBinder<GenerationSaga, GenerationReleased> released,
+        GenerationRemoval removal
+    ) =>
+        released.IfAsync(
+            GenerationRemoval.IsNeededByNobodyAsync,
+            none => none.ThenAsync(removal.BeginAsync).TransitionTo(Removing)
+        );
 
     private EventActivityBinder<GenerationSaga, GenerationDeadlinePassed> EndLate(GenerationDesk desk, string reason) =>
         When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
@@ -212,21 +306,40 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     private EventActivityBinder<GenerationSaga, TargetSettled> Settle(GenerationDesk desk) =>
         When(Settled).IfAsync(SweepCheck.IsSettledAsync, settled => settled.ThenAsync(desk.SettleAsync));
 
-    /// <summary>Withdraws the asker's requests. Rendering stops with the last request of all.</summary>
+    /// <summary>Withdraws the asker's requests that wait for the end of a removal.</summary>
+    private EventActivityBinder<GenerationSaga, CancelGeneration> CancelWaiting(
+        GenerationDesk desk,
+        GenerationRemoval removal,
+        SagaCommands commands
+    ) => Cancel(desk, commands, x => x.IfAsync(GenerationDesk.IsUnwantedAsync, none => none.Then(removal.Forget)));
+
     private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(GenerationDesk desk, SagaCommands commands) =>
+        Cancel(
+            desk,
+            commands,
+            x =>
+                x.IfAsync(
+                    GenerationDesk.IsUnwantedAsync,
+                    last => last.ThenAsync(desk.StopAsync).TransitionTo(Cancelled)
+                )
+        );
+
+    /// <summary>Withdraws the asker's requests. Rendering stops with the last request of all.</summary>
+    private EventActivityBinder<GenerationSaga, CancelGeneration> Cancel(
+        GenerationDesk desk,
+        SagaCommands commands,
+        Func<
+            EventActivityBinder<GenerationSaga, CancelGeneration>,
+            EventActivityBinder<GenerationSaga, CancelGeneration>
+        > then
+    ) =>
         When(CancelAsked)
             .IfNew(
                 commands,
                 x =>
                     x.IfElseAsync(
                         GenerationDesk.HasOpenAsync,
-                        own =>
-                            own.ThenAsync(desk.WithdrawAsync)
-                                .ThenAsync(commands.ApplyAsync)
-                                .IfAsync(
-                                    GenerationDesk.IsUnwantedAsync,
-                                    last => last.ThenAsync(desk.StopAsync).TransitionTo(Cancelled)
-                                ),
+                        own => then(own.ThenAsync(desk.WithdrawAsync).ThenAsync(commands.ApplyAsync)),
                         none => none.ThenAsync(y => LeaveAsync(y, commands, NoneToCancel))
                     )
             );

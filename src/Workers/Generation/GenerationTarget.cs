@@ -56,6 +56,9 @@ internal sealed class GenerationTarget
     /// <summary>When the sweep last told the saga of the end in the lane.</summary>
     public DateTimeOffset? ToldAt { get; set; }
 
+    /// <summary>When the image was found to be purged, so that it does not need the generation any more.</summary>
+    public DateTimeOffset? ReleasedAt { get; set; }
+
     public required DateTimeOffset CreatedAt { get; init; }
 }
 
@@ -78,6 +81,7 @@ internal sealed class GenerationTargetConfiguration : IEntityTypeConfiguration<G
         target.Property(x => x.ImportCommandId).HasColumnName("import_command_id");
         target.Property(x => x.Outcome).HasColumnName("outcome").HasMaxLength(20);
         target.Property(x => x.ToldAt).HasColumnName("told_at");
+        target.Property(x => x.ReleasedAt).HasColumnName("released_at");
         target.Property(x => x.CreatedAt).HasColumnName("created_at");
     }
 }

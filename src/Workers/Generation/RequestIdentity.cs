@@ -26,7 +26,8 @@ internal sealed record RequestIdentity(string Hash, Guid GenerationId)
             request.Seed,
             Options = request.Options?.OrderBy(x => x.Key, StringComparer.Ordinal).Select(x => new[] { x.Key, x.Value })
                 ?? [],
-            Force = request.Force ? new CommandKey(request.ProjectId, request.CommandId).Derive("force") : (Guid?)null, // A forced one is like no other, but like itself.
+            // A forced one is like no other, but like itself.
+            Force = request.Force ? new CommandKey(request.ProjectId, request.CommandId).Derive("force") : (Guid?)null,
         };
         var content = WireJson.Write(canonical);
         if (scope == RenderingScope.Project)

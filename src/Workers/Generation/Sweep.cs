@@ -9,8 +9,8 @@ namespace Pipeline.Workers.Generation;
 /// </remarks>
 internal sealed record Sweep(string Finding, string Sql)
 {
-    /// <summary>An attempt that waited may begin. Of <c>g</c>, a row of <c>generation_requests</c>.</summary>
-    public const string IsDue = "g.current_state = 'Requested' and g.due_at <= now()";
+    /// <summary>An attempt that waited may begin, or a removal is to be sent again. Of <c>g</c>, a row of <c>generation_requests</c>.</summary>
+    public const string IsDue = "g.current_state in ('Requested', 'Removing') and g.due_at <= now()";
 
     /// <summary>
     /// An attempt has neither a lease nor an appointment for <c>$2</c>: alive is who renews a lease, however long it

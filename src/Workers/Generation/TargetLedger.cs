@@ -68,26 +68,68 @@ internal sealed class TargetLedger(TimeProvider clock)
             await AnnounceAsync(db, request.ProjectId, receipt.Announcements, cancellation);
         else if (known is null)
         {
-            db.Add(
-                new GenerationTarget
-                {
-                    CommandId = request.CommandId,
-                    GenerationId = asked.GenerationId,
-                    ProjectId = request.ProjectId,
-                    ImageId = request.ImageId,
-                    SceneId = request.SceneId,
-                    SceneIndex = request.SceneIndex,
-                    Slot = request.Slot,
-                    RequestHash = hash,
-                    DeadlineAt = request.Deadline,
-                    CreatedAt = Now(),
-                }
-            );
+            var target = new GenerationTarget
+            {
+                CommandId = request.CommandId,
+                GenerationId = asked.GenerationId,
+                ProjectId = request.ProjectId,
+                ImageId = request.ImageId,
+                SceneId = request.SceneId,
+                SceneIndex = request.SceneIndex,
+                Slot = request.Slot,
+                RequestHash = hash,
+                DeadlineAt = request.Deadline,
+                CreatedAt = Now(),
+            };
+            if (await ReleasedTargets.IsPurgedAsync(db, request.ProjectId, request.ImageId, cancellation))
+            {
+                await DecideSupersededAsync(db, target, cancellation);
+                return false;
+            }
+
+            db.Add(target);
             await db.SaveChangesAsync(cancellation);
             return true;
         }
 
         return false;
+    }
+
+    /// <summary>Nothing is rendered for an image that could never be shown, and its prompt is not kept.</summary>
+    private Task DecideSupersededAsync(PipelineDbContext db, GenerationTarget target, CancellationToken cancellation)
+    {
+        var (outcome, reason) = (Outcomes.Superseded, ReleasedTargets.Reason);
+        var ended = new GenerationEnded(
+            target.CommandId,
+            target.ProjectId,
+            target.GenerationId,
+            outcome,
+            reason,
+            Attempts: 0,
+            Now()
+        );
+        var announcement = Announcement.Of(target.Key, ended);
+        return DecideAsync(db, target, outcome, reason, projectVersion: null, announcement, cancellation);
+    }
+
+    /// <summary>Ends the open requests whose image is being purged.</summary>
+    public async Task WithdrawPurgedAsync(PipelineDbContext db, GenerationSaga saga, CancellationToken cancellation)
+    {
+        foreach (var target in await Open(db, saga.CorrelationId).ToListAsync(cancellation))
+        {
+            if (!await ReleasedTargets.IsPurgedAsync(db, target.ProjectId, target.ImageId, cancellation))
+                continue;
+            var announcement = Ended(saga, target, Outcomes.Superseded, ReleasedTargets.Reason);
+            await DecideAsync(
+                db,
+                target,
+                Outcomes.Superseded,
+                ReleasedTargets.Reason,
+                projectVersion: null,
+                announcement,
+                cancellation
+            );
+        }
     }
 
     /// <param name="db">The saga's.</param>
@@ -288,6 +330,7 @@ internal sealed class TargetLedger(TimeProvider clock)
     // A request that was handed over and is superseded met something newer in its lane; that stays.
     private static IQueryable<GenerationTarget> Retryable(PipelineDbContext db, Guid generationId, Asker asker) =>
         Of(db, generationId, asker)
+            .Where(x => x.ReleasedAt == null)
             .Where(x =>
                 x.Outcome == Outcomes.Failed || (x.Outcome == Outcomes.Superseded && x.ImportCommandId == null)
             );

@@ -22,6 +22,9 @@ internal sealed class Project
 
     /// <summary>Since when the pictures' bytes are being purged; from then on nothing brings the project back.</summary>
     public DateTimeOffset? PurgeStartedAt { get; set; }
+
+    /// <summary>Since when it is to be erased; from then on nothing brings it back either.</summary>
+    public DateTimeOffset? ErasedAt { get; set; }
 }
 
 internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
@@ -37,5 +40,6 @@ internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
         project.Property(x => x.DeletedAt).HasColumnName("deleted_at");
         project.Property(x => x.DeletionId).HasColumnName("deletion_id");
         project.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
+        project.Property(x => x.ErasedAt).HasColumnName("erased_at");
     }
 }

@@ -23,6 +23,19 @@ internal static class ImportingSlice
     // An import that has not ended by then never will: it keeps the sweep from its object no longer.
     private static readonly TimeSpan SourceLength = TimeSpan.FromDays(30);
 
+    // Uploads that a failed import has kept for its replay.
+    private static void AddErasure(IBusRegistrationConfigurator bus)
+    {
+        const string OfProject = "t.project_id = $1";
+        bus.AddSingleton(
+            new ErasureObjects(
+                "uploads",
+                $"select t.key from pipeline.import_sources t where t.key like 'uploads/%' and {OfProject} limit $2"
+            )
+        );
+        bus.AddSingleton(ErasureRule.Delete("import-sources", "import_sources", OfProject));
+    }
+
     /// <summary>Adds the queue <c>import-image</c>. Needs the rooms Storage, Persistence and Messaging.</summary>
     public static void AddImporting(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
@@ -37,6 +50,7 @@ internal static class ImportingSlice
             provider.GetRequiredService<TimeProvider>()
         ));
         bus.AddSingleton(new RetentionRule("import_sources", NotFailed, SourceLength));
+        AddErasure(bus);
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();

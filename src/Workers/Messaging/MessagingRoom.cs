@@ -4,6 +4,7 @@ using MassTransit;
 using MassTransit.Configuration;
 using MassTransit.Serialization;
 using Pipeline.Wire;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Messaging;
 
@@ -34,6 +35,12 @@ internal static class MessagingRoom
         services.AddSingleton(new BodyLimit(bodySizeLimitBytes));
         services.AddSingleton(_ => new ConfirmedPublisher(options.Broker, "pipeline-workers announcements"));
         services.AddSingleton<QueueDepth>();
+        services.AddSingleton(
+            new ErasureWait(
+                "messages that are not sent yet",
+                "select exists (select from pipeline.outbox where routing_key = $1::uuid::text)"
+            )
+        );
         services.AddSingleton<OutboxMetrics>();
         services.AddHostedService<OutboxRelay>();
         services.AddSingleton<BindingMetrics>();

@@ -121,7 +121,7 @@ internal sealed partial class RenderImageConsumer(
     {
         var (content, format) = (picture.Content, picture.Facts.Format);
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(content.Span));
-        var key = ObjectKeys.ForGenerated(claim.GenerationId, sha256, format.Extension);
+        var key = ObjectKeys.ForGenerated(claim.GenerationId, sha256, format.Extension, claim.Attempt);
         await store.PutOnceAsync(key, content, format.ContentType, cancellation);
         Stored(claim.GenerationId, claim.Attempt, key, picture.Facts.Width, picture.Facts.Height);
         return await store.HeadAsync(key, cancellation)

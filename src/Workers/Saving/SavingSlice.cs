@@ -1,4 +1,5 @@
 using Pipeline.Workers.Lanes;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Saving;
 
@@ -12,5 +13,14 @@ internal static class SavingSlice
         services.AddSingleton<ILaneHandler, ConfirmObjectHandler>();
         services.AddSingleton<ILaneHandler, RetractObjectHandler>();
         services.AddHostedService<WaitingObjectSweeper>();
+        // The tombstones stay; the ids of scenes are their senders' text.
+        services.AddSingleton(
+            ErasureRule.Update(
+                "images",
+                "images",
+                "scene_id = null, scene_index = null",
+                "t.project_id = $1 and (t.scene_id is not null or t.scene_index is not null)"
+            )
+        );
     }
 }

@@ -79,7 +79,7 @@ internal static class ObjectKeys
             [var hash, var number] => (hash, number),
             _ => ("", ""),
         };
-        if (!IsSha256(sha256) || !IsFurtherCopy(copy))
+        if (!IsSha256(sha256) || !IsNumber(copy, CopyLimit))
             return false;
         if (!ContentTypes.TryGetValue(extension, out var contentType))
             return false;
@@ -88,23 +88,47 @@ internal static class ObjectKeys
         return true;
     }
 
-    /// <summary>The key of a picture that was generated, before any project has it.</summary>
+    /// <summary>The key of an image that was generated, before any project has it.</summary>
+    /// <remarks>
+    /// Each attempt has a key of its own, also for the same bytes: a late deletion of an earlier original cannot hit
+    /// the one that was rendered after it.
+    /// </remarks>
     /// <param name="generationId">Not all zeros.</param>
     /// <param name="sha256">As in <see cref="ForImage"/>.</param>
     /// <param name="extension">As in <see cref="ForImage"/>.</param>
+    /// <param name="attempt">From 1.</param>
     /// <exception cref="ArgumentException">A bug of the caller: one of them is not so.</exception>
-    public static string ForGenerated(Guid generationId, string sha256, string extension) =>
-        generationId == Guid.Empty
-            ? throw new ArgumentException("The generation's id is all zeros.", nameof(generationId))
-            : $"{GeneratedPrefix}{generationId:D}/{FileOf(sha256, extension)}";
+    public static string ForGenerated(Guid generationId, string sha256, string extension, int attempt = 1) =>
+        generationId == Guid.Empty ? throw new ArgumentException("The id is all zeros.", nameof(generationId))
+        : attempt < 1 ? throw new ArgumentException("Attempts count from 1.", nameof(attempt))
+        : PrefixOfGeneration(generationId) + FileOf(sha256, extension, attempt);
+
+    /// <summary>What the keys of all originals of a generation begin with.</summary>
+    public static string PrefixOfGeneration(Guid generationId) => $"{GeneratedPrefix}{generationId:D}/";
 
     /// <summary>False for anything that <see cref="ForGenerated"/> does not make.</summary>
-    public static bool IsGenerated([NotNullWhen(true)] string? key) =>
-        key?.Split('/') is ["generated", var generation, var file]
-        && file.Split('.') is [var sha256, var extension]
-        && TryParseId(generation, out _)
-        && IsSha256(sha256)
-        && ContentTypes.ContainsKey(extension);
+    public static bool IsGenerated([NotNullWhen(true)] string? key) => AttemptOf(key) > 0;
+
+    /// <summary>The attempt that made an original; 0 for anything that <see cref="ForGenerated"/> does not make.</summary>
+    public static int AttemptOf(string? key)
+    {
+        if (
+            key?.Split('/') is not ["generated", var generation, var file]
+            || file.Split('.') is not [var name, var extension]
+            || !TryParseId(generation, out _)
+            || !ContentTypes.ContainsKey(extension)
+        )
+            return 0;
+        return name.Split('-') switch
+        {
+            [var hash] when IsSha256(hash) => 1,
+            [var hash, var number] when IsSha256(hash) && IsNumber(number, int.MaxValue) => int.Parse(
+                number,
+                CultureInfo.InvariantCulture
+            ),
+            _ => 0,
+        };
+    }
 
     /// <summary>The key where the publisher puts a file that is to be imported.</summary>
     public static string ForUpload(Guid id) =>
@@ -125,10 +149,12 @@ internal static class ObjectKeys
             throw new ArgumentException($"The key {problem}.", nameof(key));
     }
 
-    private static bool IsFurtherCopy(string text) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var copy)
-        && copy is >= 2 and <= CopyLimit
-        && copy.ToString(CultureInfo.InvariantCulture) == text;
+    // The first one has no number.
+    private static bool IsNumber(string text, int last) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        && number >= 2
+        && number <= last
+        && number.ToString(CultureInfo.InvariantCulture) == text;
 
     /// <summary>What S3 does not take, and what an HTTP client would silently turn into another key; null for a good one.</summary>
     public static string? Problem(string? key) =>

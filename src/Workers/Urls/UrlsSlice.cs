@@ -26,6 +26,9 @@ internal static class UrlsSlice
         bus.AddSingleton<RefreshReceipts>();
         bus.AddSingleton<PictureRefresh>();
         bus.AddSingleton<BulkRefresh>();
+        const string OfProject = "exists (select from pipeline.images i where i.id = t.image_id and i.project_id = $1)";
+        bus.AddSingleton(ErasureRule.Delete("urls", "image_urls", OfProject));
+        bus.AddSingleton(ErasureRule.Delete("url-signings", "url_signings", OfProject));
         bus.AddHostedService<UrlSweeper>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RefreshUrls>()));
         bus.AddConsumer<RefreshUrlsConsumer, RefreshUrlsConsumerDefinition>();

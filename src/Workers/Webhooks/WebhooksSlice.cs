@@ -28,6 +28,8 @@ internal static class WebhooksSlice
         bus.AddSingleton<WebhookKeeper>();
         bus.AddHostedService(provider => provider.GetRequiredService<WebhookKeeper>());
         bus.AddHostedService<WebhookDispatcher>();
+        // Also those that are not delivered yet: what is left to tell is told by project-erased.
+        bus.AddSingleton(ErasureRule.Delete("webhook-deliveries", "webhook_deliveries", "t.project_id = $1"));
 
         Type[] commands =
         [

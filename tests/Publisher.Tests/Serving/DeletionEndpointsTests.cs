@@ -34,6 +34,7 @@ public sealed class DeletionEndpointsTests(ScratchServers servers) : ServedPubli
     [Theory]
     [InlineData("DELETE", "", "delete-project")]
     [InlineData("POST", "/restore", "restore-project")]
+    [InlineData("POST", "/erase", "erase-project")]
     public async Task Project_needs_no_row(string method, string path, string exchange)
     {
         await using var route = await RouteAsync(exchange);
@@ -89,6 +90,36 @@ public sealed class DeletionEndpointsTests(ScratchServers servers) : ServedPubli
         (await ReadAsync<RetryDeletion>(route, "retry-deletion")).DeletionId.ShouldBe(failed);
     }
 
+    [Fact]
+    public async Task Erasures_are_listed_with_what_was_found_where()
+    {
+        await Scratch.SqlAsync(
+            """
+            with e as (
+                insert into pipeline.erasures (id, command_id, project_id, due_at, created_at, updated_at, waits_for)
+                values (gen_random_uuid(), gen_random_uuid(), $1, now(), now(), now(), 'another pass') returning id)
+            insert into pipeline.erasure_counts (erasure_id, location, count) select id, 'receipts', 7 from e
+            """,
+            Project
+        );
+
+        var listed = await Client.GetFromJsonAsync<JsonElement>($"/erasures?project={Project}");
+
+        var erasure = listed.GetProperty("erasures").EnumerateArray().Single();
+        erasure.GetProperty("state").GetString().ShouldBe("Erasing");
+        erasure.GetProperty("waitsFor").GetString().ShouldBe("another pass");
+        erasure.GetProperty("locations").GetProperty("receipts").GetInt64().ShouldBe(7);
+    }
+
+    [Fact]
+    public async Task Erasure_from_the_command_line_needs_to_be_meant()
+    {
+        var run = await Cli.RunAsync(Cli.Settings(), "erase-project", $"{Project}");
+
+        run.Status.ShouldBe(2);
+        run.Error.ShouldContain("--yes");
+    }
+
     [Theory]
     [InlineData("DELETE", "/images/11111111-1111-1111-1111-111111111111", "", 404, "image-not-found")]
     [InlineData("POST", "/images/11111111-1111-1111-1111-111111111111/restore", "{}", 404, "image-not-found")]
@@ -96,6 +127,7 @@ public sealed class DeletionEndpointsTests(ScratchServers servers) : ServedPubli
     [InlineData("POST", "/deletions/11111111-1111-1111-1111-111111111111/retry", "{}", 404, "deletion-not-found")]
     [InlineData("GET", "/deletions/11111111-1111-1111-1111-111111111111", "", 404, "deletion-not-found")]
     [InlineData("DELETE", "/projects/00000000-0000-0000-0000-000000000000", "", 400, "bad-request")]
+    [InlineData("POST", "/projects/00000000-0000-0000-0000-000000000000/erase", "{}", 400, "bad-request")]
     public async Task Error_is_a_problem_with_a_type(
         string method,
         string path,

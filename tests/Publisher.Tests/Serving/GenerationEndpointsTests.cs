@@ -89,7 +89,7 @@ public sealed class GenerationEndpointsTests(ScratchServers servers) : ServedPub
         answer.StatusCode.ShouldBe(HttpStatusCode.Accepted);
         var sent = await ReadAsync<CancelGeneration>(route, $"{verb}-generation"); // Both have the same members.
         (sent.ProjectId, sent.GenerationId, sent.ImageId).ShouldBe((Project, generation, image));
-        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/receipts/{sent.CommandId}");
+        answer.Headers.Location.ShouldNotBeNull().ToString().ShouldBe($"/projects/{Project}/receipts/{sent.CommandId}");
         (await Client.GetFromJsonAsync<JsonElement>($"/generations/{generation}"))
             .GetProperty("generation")
             .GetProperty("state")

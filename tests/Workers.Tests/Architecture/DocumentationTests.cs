@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Pipeline.Contracts;
 using Pipeline.Contracts.DeadLetters;
+using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
@@ -35,7 +36,7 @@ public sealed partial class DocumentationTests
         var messages = typeof(ILaneCommand)
             .Assembly.GetExportedTypes()
             .Where(x => x is { IsClass: true, IsAbstract: false })
-            .Except([typeof(SceneDefinition), typeof(DeadLetterStep)]); // Parts of messages.
+            .Except([typeof(SceneDefinition), typeof(DeadLetterStep), typeof(ErasedLocation)]); // Parts of messages.
 
         foreach (var message in messages)
         {

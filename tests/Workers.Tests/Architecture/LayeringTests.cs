@@ -29,7 +29,7 @@ public sealed partial class LayeringTests
     private const string Shared = "Images";
 
     // Slices with commands that change a project in its order, and what they share.
-    private static readonly string[] WithLaneCommands = ["Saving", "Deleting", "Storyboards", Shared];
+    private static readonly string[] WithLaneCommands = ["Saving", "Deleting", "Erasing", "Storyboards", Shared];
 
     // These put the parts together.
     private static readonly string[] Roots = ["Program.cs", "WorkerHost.cs", "Verbs.cs"];

@@ -112,6 +112,17 @@ public sealed class GenerationPipeline : SlicePipeline
             )!
         );
 
+    /// <summary>Relays what waits in the outbox of a type.</summary>
+    /// <returns>How many there were.</returns>
+    internal async Task<int> PlayAsync<T>() => (await PlayOutboxAsync([WireNames.ExchangeOf<T>()])).Count;
+
+    /// <summary>The same, as soon as there is one for this text.</summary>
+    internal async Task PlayAsync<T>(object about)
+    {
+        await Until.TrueAsync(WireNames.ExchangeOf<T>(), async () => await SentAsync<T>(about) > 0);
+        await PlayAsync<T>();
+    }
+
     /// <summary>How many sessions wait for a lock.</summary>
     internal async Task<int> WaitingAsync(AdvisoryLock one) =>
         int.Parse(

@@ -12,6 +12,7 @@ public sealed class GenerationTableTests : SagaTable
         new GenerationStateMachine(
             (GenerationDesk)RuntimeHelpers.GetUninitializedObject(typeof(GenerationDesk)),
             new SweepCheck(new GenerationOptions()),
+            (GenerationRemoval)RuntimeHelpers.GetUninitializedObject(typeof(GenerationRemoval)),
             new SagaCommands(TimeProvider.System),
             (GenerationMetrics)RuntimeHelpers.GetUninitializedObject(typeof(GenerationMetrics))
         );

@@ -89,6 +89,12 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
         )
         insert into pipeline.reconciliation_findings (reconciliation_id, number, kind, key, detail)
         select id, 1, 'entry-without-object', 'key', '' from r;
+        with e as (
+            insert into pipeline.erasures (id, command_id, project_id, due_at, created_at, updated_at, ended_at)
+            select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $2, $2, $2, case when $3 then $2 end
+            from generate_series(1, $1) returning id
+        )
+        insert into pipeline.erasure_counts (erasure_id, location, count) select id, 'receipts', 1 from e;
         """;
 
     // Their rows are those of living things, or something else empties them.

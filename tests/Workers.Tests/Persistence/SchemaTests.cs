@@ -38,6 +38,8 @@ public sealed class SchemaTests(ScratchDatabase database) : IClassFixture<Scratc
         "catalog_rebuild_slots",
         "catalog_tallies",
         "deletion_keys",
+        "erasure_counts",
+        "erasures",
         "dead_letter_actions",
         "generation_attempts",
         "generation_leases",
