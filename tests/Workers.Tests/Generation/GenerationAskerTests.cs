@@ -168,9 +168,9 @@ public sealed class GenerationAskerTests(GenerationPipeline pipeline) : IClassFi
         var (mine, _, id) = await BeginAsync();
         await pipeline.SendAsync(new RenderSucceeded(id, 1, $"generated/{id}/1.png"));
         await pipeline.UntilAsync(id, "Saving", 1);
-        await pipeline.ConsumeAsync(
-            new TargetSettled(id, mine.ProjectId, mine.CommandId, Outcomes.Superseded, "deleted", null)
-        );
+        var end = new TargetSettled(id, mine.ProjectId, mine.CommandId, Outcomes.Superseded, "deleted", null);
+        await pipeline.EndInLaneAsync(end);
+        await pipeline.ConsumeAsync(end);
         var retry = Retry(mine, id);
 
         await pipeline.ConsumeAsync(retry);
@@ -325,7 +325,12 @@ public sealed class GenerationAskerTests(GenerationPipeline pipeline) : IClassFi
             _ => [],
         };
         foreach (var message in events)
+        {
+            if (message is TargetSettled end)
+                await pipeline.EndInLaneAsync(end);
             await pipeline.ConsumeAsync((dynamic)message);
+        }
+
         await pipeline.UntilAsync(id, state, 1);
         return id;
     }

@@ -56,7 +56,13 @@ public sealed class GenerationPipeline : SlicePipeline
     /// <summary>The end of a request's save, as the sweep tells it.</summary>
     internal async Task SettleAsync(TargetSettled settled)
     {
-        await AskAsync(
+        await EndInLaneAsync(settled);
+        await SendAsync(settled);
+    }
+
+    /// <summary>The receipts of a request's import and save.</summary>
+    internal Task EndInLaneAsync(TargetSettled settled) =>
+        AskAsync(
             """
             with import as (
                 insert into pipeline.receipts
@@ -74,8 +80,6 @@ public sealed class GenerationPipeline : SlicePipeline
             settled.Outcome,
             (object?)settled.Reason ?? DBNull.Value
         );
-        await SendAsync(settled);
-    }
 
     /// <summary>The worker of an attempt is gone, and its lease has lapsed.</summary>
     internal async Task LoseLeaseAsync(Guid generationId, int attempt)
