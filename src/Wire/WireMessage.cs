@@ -37,6 +37,12 @@ public sealed record WireMessage(
     /// </summary>
     public bool NamesSender { get; init; } = true;
 
+    /// <summary>
+    /// True for the replay of a dead letter. It names its login also where it is a public command: only from a login of
+    /// workers or publisher does a receiver believe the header that says who sent the message first.
+    /// </summary>
+    public bool IsReplay { get; init; }
+
     /// <summary>The properties of the message as a login publishes it.</summary>
     internal BasicProperties ToAmqp(string login)
     {
@@ -50,7 +56,7 @@ public sealed record WireMessage(
                 DeliveryMode = DeliveryModes.Persistent,
                 Headers = Headers?.ToDictionary(StringComparer.Ordinal),
             };
-        if (NamesSender && !(MessageCatalog.TryFind(Exchange, out var contract) && contract.IsCommand))
+        if (NamesSender && (IsReplay || !(MessageCatalog.TryFind(Exchange, out var contract) && contract.IsCommand)))
             properties.UserId = login;
         return properties;
     }

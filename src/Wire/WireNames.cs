@@ -16,7 +16,7 @@ public static class WireNames
 
     /// <summary>
     /// Header of a dead letter and of its replay: the broker's user who sent the message, where it said so. It counts
-    /// only in a message that was put into a queue directly, which foreign services may not do.
+    /// only in a message whose <c>user_id</c> is a login of workers or publisher.
     /// </summary>
     public const string SenderHeader = "x-sender";
 

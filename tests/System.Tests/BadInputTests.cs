@@ -204,7 +204,9 @@ public sealed class BadInputTests : Stack
             await client.PublishAsync("save-image", key, cases[i].Body, ids[i].ToString(), cases[i].Type);
         await client.PublishAsync("save-image", key, "{}", messageId: null, "save-image"); // Not even an id.
         var unwanted = Guid.NewGuid(); // Only a person's replay comes this way.
+        client.UserId = Uri.UnescapeDataString(Broker.UserInfo.Split(':')[0]); // Events are taken from workers only.
         await client.PublishAsync("project-lanes", key, "{}", unwanted.ToString(), "image-saved");
+        client.UserId = null;
         await client.PublishAsync(
             "save-image",
             key,

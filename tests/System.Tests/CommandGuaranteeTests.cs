@@ -38,7 +38,7 @@ public sealed class CommandGuaranteeTests : Stack
         await this.ExecuteAsync(RefuseSql);
         HostWorker("worker");
         // With its name, so that the replay has to find the receipts of this sender.
-        await using var client = await RawClient.ConnectAsync(Broker, saysWhoItIs: true);
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("workers"), saysWhoItIs: true);
         var told = await client.ListenAsync("command-failed");
         var sent = new Dictionary<Guid, string>();
         foreach (var contract in Commands)

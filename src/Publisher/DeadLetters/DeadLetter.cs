@@ -56,7 +56,7 @@ internal sealed partial record DeadLetter(
     public string? Reason =>
         Headers.Text(Properties, Headers.FaultMessage)
         ?? Headers.TextOf(Headers.NewestDeath(Properties)?.TryGetValue("reason", out var value) == true ? value : null)
-        ?? Headers.Text(Properties, "MT-Reason");
+        ?? Headers.Text(Properties, Headers.Reason);
 
     /// <summary>The first line of the reason without what differs from message to message: failures of one kind share it.</summary>
     public string Cause => CauseOf(Exception, Reason);
@@ -78,7 +78,7 @@ internal sealed partial record DeadLetter(
             return type[(type.LastIndexOfAny(['.', '+']) + 1)..];
         return Headers.NewestDeath(properties)?.TryGetValue("reason", out var reason) == true
                 ? Headers.TextOf(reason) ?? "unknown"
-            : Headers.Text(properties, "MT-Reason") is { } skipped ? skipped
+            : Headers.Text(properties, Headers.Reason) is { } skipped ? skipped
             : "unknown";
     }
 

@@ -16,6 +16,7 @@ internal static class Headers
     public const string FaultTime = "MT-Fault-Timestamp";
     public const string FaultMessageType = "MT-Fault-MessageType";
     public const string StackTrace = "MT-Fault-StackTrace";
+    public const string Reason = "MT-Reason";
     public const string Deaths = "x-death";
 
     /// <summary>How often a person has sent the message again; the workers decide a failed command anew by it.</summary>
@@ -31,7 +32,7 @@ internal static class Headers
 
     private static readonly string[] OfTheFailureExactly =
     [
-        "MT-Reason",
+        Reason,
         Deaths,
         "x-delivery-count",
         "x-acquired-count",

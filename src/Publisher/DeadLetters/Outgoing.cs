@@ -19,7 +19,7 @@ internal static class Outgoing
         // Plain JSON that came without a type was known by its exchange, which is another one now.
         if (letter.Type is { } type && !letter.IsEnvelope)
             properties.Type = type;
-        return To(WireNames.ExchangeTo(QueueNames.OriginOf(letter.Queue)), letter, properties);
+        return To(WireNames.ExchangeTo(QueueNames.OriginOf(letter.Queue)), letter, properties) with { IsReplay = true };
     }
 
     /// <summary>Into the parking queue, with everything that it has.</summary>
@@ -45,7 +45,7 @@ internal static class Outgoing
         properties.Type = letter.Type;
         properties.ContentType = WireJson.ContentType;
         var exchange = WireNames.ExchangeTo(QueueNames.OriginOf(letter.Queue));
-        return new(exchange, routingKey, successor, body, Mandatory: true) { Properties = properties };
+        return new(exchange, routingKey, successor, body, Mandatory: true) { Properties = properties, IsReplay = true };
     }
 
     private static WireMessage To(string exchange, DeadLetter letter, BasicProperties properties) =>
@@ -61,9 +61,18 @@ internal static class Outgoing
             Headers = Headers.Of(letter.Properties).Where(x => keep(x.Key)).ToDictionary(StringComparer.Ordinal),
             Persistent = true,
         };
-        // A message that the broker itself has given up still says who sent it.
-        if (letter.Properties.UserId is { } sender)
-            properties.Headers[WireNames.SenderHeader] = sender;
+        // A worker has noted the sender. What the broker itself has moved, as it came, names it by the property alone.
+        var isAsItCame =
+            letter is { Replays: 0 }
+            && Headers.Text(letter.Properties, Headers.Reason) is null
+            && letter.Queue != WireNames.ParkedQueue(QueueNames.OriginOf(letter.Queue));
+        if (isAsItCame)
+        {
+            properties.Headers.Remove(WireNames.SenderHeader);
+            if (letter.Properties.UserId is { } sender)
+                properties.Headers[WireNames.SenderHeader] = sender;
+        }
+
         // A message that the broker itself has moved still has its sender's, which it takes from no other login. And
         // one that has waited for a person must not expire on its way.
         properties.ClearUserId();

@@ -1,6 +1,7 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Publisher.Deleting;
 using Pipeline.Publisher.Publishing;
+using Pipeline.Publisher.Status;
 using Pipeline.Wire;
 
 namespace Pipeline.Publisher.Serving;
@@ -29,7 +30,7 @@ internal static class ErasureEndpoints
 
         var erase = new EraseProject(body.CommandId ?? Guid.NewGuid(), id);
         await sender.SendAsync(WireMessage.Command(erase), cancellation);
-        var receipt = $"/receipts/{erase.CommandId}";
+        var receipt = ReceiptPath.Of(id, erase.CommandId);
         return Results.Accepted(
             receipt,
             new

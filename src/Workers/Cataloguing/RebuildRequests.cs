@@ -109,11 +109,11 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     // One event for all who asked: derived from the rebuild, so that its repetitions are known as such.
     private static Announcement Tell(CatalogRebuildSaga saga, string outcome, string? reason, DateTimeOffset at) =>
         outcome == Outcomes.Applied
-            ? Announcement.Of(
+            ? Announcement.OfCause(
                 saga.CorrelationId,
                 new CatalogRebuilt(saga.CorrelationId, saga.Bucket, saga.Keys, saga.Removed, saga.StartedAt, at)
             )
-            : Announcement.Of(
+            : Announcement.OfCause(
                 saga.CorrelationId,
                 new CatalogRebuildEnded(saga.CorrelationId, saga.Bucket, outcome, reason ?? "", at)
             );

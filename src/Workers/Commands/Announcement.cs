@@ -22,7 +22,7 @@ internal sealed record Announcement(string Exchange, Guid MessageId, byte[] Body
     /// <param name="cause">What caused the event, where that is no single command: an id that nothing else has.</param>
     /// <param name="message">The event.</param>
     /// <param name="part">Tells several events of one type apart.</param>
-    public static Announcement Of<T>(Guid cause, T message, string part = "")
+    public static Announcement OfCause<T>(Guid cause, T message, string part = "")
     {
         var exchange = WireNames.ExchangeOf<T>();
         return new Announcement(exchange, NameBasedGuid.Create(cause, exchange + part), WireJson.Write(message));

@@ -43,7 +43,8 @@ internal sealed partial class CommandFailures(
     public async Task RefuseAsync(Delivery delivery, Exception? error, CancellationToken cancellation)
     {
         const string Unwanted = "The message's type is not one that this queue takes.";
-        var unread = UnreadableCommand.Of(delivery.Through(messaging), error, Unwanted);
+        delivery = delivery.Through(messaging);
+        var unread = UnreadableCommand.Of(delivery, error, Unwanted);
         if (unread is null || !MessageCatalog.TryFind(unread.Name, out var contract) || !contract.IsCommand)
             return;
         await RecordAsync(

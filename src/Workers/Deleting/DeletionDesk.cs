@@ -102,7 +102,7 @@ internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metr
             clock.GetDatabaseNow()
         );
         // The end after a retry by a person is another event than the one before.
-        var announcement = Announcement.Of(saga.CorrelationId, told, $" {saga.Attempt}");
+        var announcement = Announcement.OfCause(saga.CorrelationId, told, $" {saga.Attempt}");
         await Db(context).AppendAsync([announcement.ToWire(saga.ProjectId)], context.CancellationToken);
     }
 

@@ -31,11 +31,11 @@ internal static class DeletionMessages
     public static Announcement? Deleted(DeletionSaga saga, DateTimeOffset at) =>
         (saga.Kind, saga.ImageId) switch
         {
-            (DeletionSaga.Image, { } imageId) => Announcement.Of(
+            (DeletionSaga.Image, { } imageId) => Announcement.OfCause(
                 saga.CorrelationId,
                 new ImageDeleted(saga.CommandId, saga.ProjectId, imageId, saga.CorrelationId, saga.PurgedKeys, at)
             ),
-            (DeletionSaga.Project, _) => Announcement.Of(
+            (DeletionSaga.Project, _) => Announcement.OfCause(
                 saga.CorrelationId,
                 new ProjectDeleted(saga.CommandId, saga.ProjectId, saga.CorrelationId, saga.PurgedKeys, at)
             ),

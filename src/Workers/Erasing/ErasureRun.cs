@@ -78,13 +78,27 @@ internal sealed class ErasureRun(
         var found = 0L;
         foreach (var objects in plan.Objects)
         {
-            var keys = await ReadAsync(objects.Sql, x => x.GetString(0), cancellation, erasure.ProjectId, BatchLimit);
-            await erasures.CountAsync(erasure, objects.Location, keys.Count, cancellation);
-            var refused = await store.DeleteManyAsync(keys, cancellation);
-            if (refused.Count > 0)
-                throw new ObjectsRefusedException(refused[0]);
-            await ObjectCatalog.RemoveAsync(source, keys, cancellation);
-            found += keys.Count;
+            // The rows that name them go afterwards, so the next ones are found behind the last key.
+            for (var after = ""; ; )
+            {
+                var keys = await ReadAsync(
+                    objects.Sql,
+                    x => x.GetString(0),
+                    cancellation,
+                    erasure.ProjectId,
+                    BatchLimit,
+                    after
+                );
+                await erasures.CountAsync(erasure, objects.Location, keys.Count, cancellation);
+                var refused = await store.DeleteManyAsync(keys, cancellation);
+                if (refused.Count > 0)
+                    throw new ObjectsRefusedException(refused[0]);
+                await ObjectCatalog.RemoveAsync(source, keys, cancellation);
+                found += keys.Count;
+                if (keys.Count < BatchLimit)
+                    break;
+                after = keys[^1];
+            }
         }
 
         return found;

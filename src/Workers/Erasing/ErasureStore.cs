@@ -135,7 +135,7 @@ internal sealed class ErasureStore(NpgsqlDataSource source, TimeProvider clock)
         var at = clock.GetDatabaseNow();
         var locations = await ReadCountsAsync(connection, erasure, cancellation);
         var erased = new ProjectErased(erasure.CommandId, erasure.ProjectId, locations, at);
-        var announcement = Announcement.Of(erasure.Id, erased).ToWire(erasure.ProjectId);
+        var announcement = Announcement.OfCause(erasure.Id, erased).ToWire(erasure.ProjectId);
         await Outbox.AppendAsync(connection, transaction, [announcement], cancellation);
         await using var end = new NpgsqlCommand(EndSql, connection, transaction);
         Add(end, erasure.Id, erasure.Epoch, at);

@@ -254,6 +254,7 @@ internal sealed class GenerationDesk(
     {
         await targets.WithdrawAsync(Db(context), context.Saga, context.Message, context.CancellationToken);
         await RenewDeadlineAsync(context);
+        await AskForReleaseAsync(context, commandId: null);
     }
 
     /// <summary>The asker wants the picture after all.</summary>

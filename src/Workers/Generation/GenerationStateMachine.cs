@@ -235,7 +235,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     wanted => wanted.Then(desk.Remember).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
                 ),
             Ignore(RemovalEnded),
-            Ignore(Released),
+            When(Released).ThenAsync(removal.ReleaseAsync),
             Ignore(Settled),
             Ignore(Rendered),
             Ignore(Failed),

@@ -52,6 +52,6 @@ internal static class ProjectTombstone
             deletionId,
             transaction.Now
         );
-        return (version, Announcement.Of(entry.CommandId, tombstoned));
+        return (version, Announcement.Of(entry.Key, tombstoned));
     }
 }

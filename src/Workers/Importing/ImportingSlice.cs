@@ -30,7 +30,12 @@ internal static class ImportingSlice
         bus.AddSingleton(
             new ErasureObjects(
                 "uploads",
-                $"select t.key from pipeline.import_sources t where t.key like 'uploads/%' and {OfProject} limit $2"
+                $"""
+                select distinct t.key from pipeline.import_sources t
+                where t.key like 'uploads/%' and {OfProject} and t.key > $3 and not exists (
+                    select from pipeline.import_sources o where o.key = t.key and o.project_id <> $1)
+                order by t.key limit $2
+                """
             )
         );
         bus.AddSingleton(ErasureRule.Delete("import-sources", "import_sources", OfProject));

@@ -29,6 +29,7 @@ internal sealed class LaneReader(
     /// <summary>Reads one delivery. It never throws for what the delivery holds.</summary>
     public LaneItem Read(int lane, Delivery delivery)
     {
+        delivery = delivery.KnownBy(messaging);
         try
         {
             return

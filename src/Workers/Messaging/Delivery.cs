@@ -32,14 +32,16 @@ internal sealed record Delivery(
     public bool IsAddressedToQueue => Exchange.Length == 0 || Exchange == WireNames.ExchangeTo(Queue);
 
     /// <summary>
-    /// The broker's user who has sent the message, as the broker has checked it (RabbitMQ, "Validated User-ID"); for a
-    /// replay the one who sent it first. Null where the sender did not say.
+    /// The broker's user who has sent the message, as the broker has checked it (RabbitMQ, "Validated User-ID"). Of what
+    /// publisher and workers send, the one who sent it first, which a replay's header says. Null where nobody is named.
     /// </summary>
-    public string? Sender => IsAddressedToQueue ? Header(WireNames.SenderHeader) : Properties.UserId;
+    public string? Sender => SenderRole == SenderRole.Foreign ? Properties.UserId : Header(WireNames.SenderHeader);
 
-    /// <summary>The same for a message that MassTransit received.</summary>
+    /// <summary>A message that MassTransit received.</summary>
     public static Delivery Of(ReceiveContext context)
     {
+        if (context.TryGetPayload<Delivery>(out var known))
+            return known;
         var amqp = context.GetPayload<RabbitMqBasicConsumeContext>();
         return new Delivery(
             context.InputAddress.Segments[^1],
@@ -51,7 +53,7 @@ internal sealed record Delivery(
         );
     }
 
-    /// <summary>Who sent it; foreign until <see cref="Through"/> has looked.</summary>
+    /// <summary>Who sent it; foreign until <see cref="KnownBy"/> has looked.</summary>
     public SenderRole SenderRole { get; private init; }
 
     /// <summary>
@@ -59,9 +61,15 @@ internal sealed record Delivery(
     /// exchange is registered for that, and with its sender.
     /// </summary>
     public Delivery Through(MessagingOptions messaging) =>
-        this with
+        KnownBy(messaging) with
         {
             Exchange = messaging.ClientExchanges.GetValueOrDefault(Exchange, Exchange),
+        };
+
+    /// <summary>With its sender alone.</summary>
+    public Delivery KnownBy(MessagingOptions messaging) =>
+        this with
+        {
             SenderRole = messaging.RoleOf(Properties.UserId),
         };
 

@@ -25,13 +25,18 @@ internal sealed class WireDeserializer(ContentType contentType, int bodySizeLimi
 
     public ContentType ContentType => contentType;
 
-    public ConsumeContext Deserialize(ReceiveContext receiveContext) =>
-        Delivery.Of(receiveContext) is var delivery && delivery.Queue == DeadLetterCopy.Queue
-            ? UnansweredConsumeContext.Of(receiveContext, typeof(DeadLetterCopy), Nothing, ContentType)
-        : MessageReader.Read(delivery.Through(messaging), bodySizeLimitBytes) is { } message
-            ? UnansweredConsumeContext.Of(receiveContext, message.Contract.Type, message.Body, ContentType)
-        // No message of the contracts: MassTransit finds no consumer for it.
-        : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);
+    public ConsumeContext Deserialize(ReceiveContext receiveContext)
+    {
+        // Kept for those who ask later, since only this one knows the logins.
+        var delivery = Delivery.Of(receiveContext).KnownBy(messaging);
+        receiveContext.AddOrUpdatePayload(() => delivery, _ => delivery);
+        return delivery.Queue == DeadLetterCopy.Queue
+                ? UnansweredConsumeContext.Of(receiveContext, typeof(DeadLetterCopy), Nothing, ContentType)
+            : MessageReader.Read(delivery.Through(messaging), bodySizeLimitBytes) is { } message
+                ? UnansweredConsumeContext.Of(receiveContext, message.Contract.Type, message.Body, ContentType)
+            // No message of the contracts: MassTransit finds no consumer for it.
+            : SystemTextJsonMessageSerializer.Instance.Deserialize(receiveContext);
+    }
 
     // MassTransit asks for this only when it reads a message outside a receive endpoint, which nothing here does.
     public SerializerContext Deserialize(MessageBody body, Headers headers, Uri? destinationAddress = null) =>

@@ -32,7 +32,10 @@ internal sealed record ErasureWait(string For, string Sql, string? HastenSql = n
 
 /// <summary>Objects of the bucket that belong to a project and are not under its prefix.</summary>
 /// <param name="Location">As the report names it.</param>
-/// <param name="Sql">Up to <c>$2</c> keys of the project <c>$1</c>. A rule deletes the rows that name them.</param>
+/// <param name="Sql">
+/// Up to <c>$2</c> keys of the project <c>$1</c> behind the key <c>$3</c>, in their order. A rule deletes the rows that
+/// name them.
+/// </param>
 internal sealed record ErasureObjects(string Location, string Sql);
 
 /// <summary>What others have removed because the project was deleted, for the report.</summary>

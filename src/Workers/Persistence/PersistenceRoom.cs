@@ -10,6 +10,9 @@ internal static class PersistenceRoom
 {
     private const string ConnectionName = "Postgres";
 
+    // Of one statement of a migration: some rewrite a table with months of commands.
+    private static readonly TimeSpan MigrationLimit = TimeSpan.FromHours(2);
+
     // Statements repeat in every batch; a prepared one saves its parsing. More than are in use at once.
     private const int PreparedStatements = 64;
 
@@ -64,6 +67,7 @@ internal static class PersistenceRoom
     /// <remarks>EF Core takes its own lock in a table that the first of them has yet to make.</remarks>
     public static async Task MigrateAsync(PipelineDbContext db, CancellationToken cancellation)
     {
+        db.Database.SetCommandTimeout(MigrationLimit);
         await db.Database.OpenConnectionAsync(cancellation);
         try
         {

@@ -32,7 +32,7 @@ internal static class UrlMessages
                 signed.Min(x => x.Value.Url!.ExpiresAt),
                 at
             );
-            yield return Announcement.Of(claim, refreshed, image.Id.ToString()).ToWire(image.ProjectId);
+            yield return Announcement.OfCause(claim, refreshed, image.Id.ToString()).ToWire(image.ProjectId);
         }
 
         if (result.Outcome == UrlOutcome.Failed)
@@ -48,7 +48,7 @@ internal static class UrlMessages
                 told.RetryAt ?? at,
                 at
             );
-            yield return Announcement.Of(claim, failed, image.Id.ToString()).ToWire(image.ProjectId);
+            yield return Announcement.OfCause(claim, failed, image.Id.ToString()).ToWire(image.ProjectId);
         }
     }
 }

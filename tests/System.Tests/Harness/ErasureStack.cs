@@ -91,7 +91,7 @@ public class ErasureStack : DeletionStack
             Force: false
         );
         await SendAsync(scenes.ToWire(), again.ToWire()); // The second one comes under a used id.
-        await UntilReceiptsAsync(1);
+        await UntilAsync("the scene", async () => await ScalarAsync<long>("select count(*) from pipeline.scenes") == 1);
         await SendAsync(good.ToWire(), bad.ToWire(), WireMessage.Command(story, story.CommandId, Project));
         await UntilAsync(
             "images, a failure and a conflict",
@@ -183,10 +183,12 @@ public class ErasureStack : DeletionStack
             $"""
             with failed as (
                 insert into pipeline.receipts
-                    (command_id, project_id, command, request_hash, outcome, reason, replays, announcements, at)
-                values (gen_random_uuid(), '{Project}', 'import-image', '\x00', 'failed', '{Canary.Text}', 0, '[]', now())
+                    (command_id, scope, project_id, command, request_hash, outcome, reason, announcements, at)
+                values (gen_random_uuid(), '{Project}', '{Project}', 'import-image', '\x00', 'failed', '{Canary.Text}', '[]',
+                    now())
                 returning command_id)
-            insert into pipeline.import_sources (key, command_id, begun_at) select '{key}', command_id, now() from failed
+            insert into pipeline.import_sources (key, project_id, command_id, begun_at)
+            select '{key}', '{Project}', command_id, now() from failed
             """
         );
     }

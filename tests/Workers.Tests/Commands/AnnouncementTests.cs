@@ -69,7 +69,7 @@ public sealed class AnnouncementTests(ScratchDatabase database, ITestOutputHelpe
         var runes = Letters.EnumerateRunes().ToArray();
         var reason = string.Concat(Enumerable.Range(0, random.Next(40)).Select(_ => runes[random.Next(runes.Length)]));
         var command = Guid.NewGuid();
-        return Announcement.Of(
+        return Announcement.OfCause(
             command,
             new CommandRejected(command, Guid.NewGuid(), "save-image", reason, DateTimeOffset.UnixEpoch)
         );

@@ -224,7 +224,7 @@ internal sealed class StepHandler : LaneHandler<TakeStep>
                 reason: null,
                 transaction.NextVersion(entry.ProjectId),
                 transaction.Now,
-                Announcement.Of(
+                Announcement.OfCause(
                     entry.CommandId,
                     new StepTaken(entry.CommandId, entry.As<TakeStep>().Number, transaction.Now)
                 )

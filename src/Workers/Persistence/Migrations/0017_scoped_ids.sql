@@ -16,16 +16,20 @@ alter table pipeline.receipt_conflicts
     drop constraint pk_receipt_conflicts,
     add constraint pk_receipt_conflicts primary key (command_id, scope, request_hash);
 
--- Only what is being applied has a row, so these two are as good as empty.
+-- Only what is being applied has a row, so this one is as good as empty.
 delete from pipeline.lane_suspects;
 alter table pipeline.lane_suspects
     add column project_id uuid not null,
     drop constraint pk_lane_suspects,
     add constraint pk_lane_suspects primary key (project_id, command_id, worker_id);
 
-delete from pipeline.import_sources;
+-- A failed import keeps its upload. One that has no receipt yet is delivered again, and writes its row anew.
+alter table pipeline.import_sources add column project_id uuid;
+update pipeline.import_sources s set project_id = r.project_id
+from pipeline.receipts r where r.command_id = s.command_id;
+delete from pipeline.import_sources where project_id is null;
 alter table pipeline.import_sources
-    add column project_id uuid not null,
+    alter column project_id set not null,
     drop constraint pk_import_sources,
     add constraint pk_import_sources primary key (key, project_id, command_id);
 
@@ -40,6 +44,9 @@ alter table pipeline.reconciliations
 alter table pipeline.reconciliations alter column scope drop default;
 
 -- The save's id is in the import's receipt.
+update pipeline.receipts r set follow_up_id = t.save_command_id
+from pipeline.generation_targets t
+where r.command_id = t.import_command_id and r.scope = t.project_id and t.save_command_id is not null;
 drop view status.generation_targets;
 drop index pipeline.ix_generation_targets_saving;
 alter table pipeline.generation_targets
