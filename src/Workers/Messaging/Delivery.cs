@@ -32,8 +32,9 @@ internal sealed record Delivery(
     public bool IsAddressedToQueue => Exchange.Length == 0 || Exchange == WireNames.ExchangeTo(Queue);
 
     /// <summary>
-    /// The broker's user who has sent the message, as the broker has checked it (RabbitMQ, "Validated User-ID"). Of what
-    /// publisher and workers send, the one who sent it first, which a replay's header says. Null where nobody is named.
+    /// The broker's user who has sent the message, as the broker has checked it (RabbitMQ, "Validated User-ID"). Of
+    /// what publisher and workers send, the one who sent it first, which a replay's header says. Null where nobody is
+    /// named.
     /// </summary>
     public string? Sender => SenderRole == SenderRole.Foreign ? Properties.UserId : Header(WireNames.SenderHeader);
 
