@@ -64,7 +64,7 @@ public sealed class AnyLanguageTests : Stack
             CancellationToken.None
         );
         await UntilReceiptsAsync(1);
-        await using var client = await RawClient.ConnectAsync(Broker);
+        await using var client = await RawClient.ConnectAsync(Broker, saysWhoItIs: true); // Workers alone.
         var sent = new Dictionary<Guid, ForeignMessage>();
         foreach (var contract in MessageCatalog.Public.Where(x => x.Kind == MessageKind.Event))
         foreach (var form in Enum.GetValues<ForeignForm>())
