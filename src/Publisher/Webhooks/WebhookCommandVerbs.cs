@@ -180,10 +180,11 @@ internal static class WebhookCommandVerbs
             );
 
         var reads = new ReceiptReads(database);
+        var key = new CommandKey((command as SubscribeWebhook)?.ProjectId ?? Guid.Empty, commandId);
         var started = context.Clock.GetTimestamp();
         while (context.Clock.GetElapsedTime(started) < TimeSpan.FromSeconds(seconds))
         {
-            if (await reads.FindAsync(new(Guid.Empty, commandId), cancellation) is { } receipt)
+            if (await reads.FindAsync(key, cancellation) is { } receipt)
                 return receipt.Outcome is Outcomes.Applied or Outcomes.Unchanged
                     ? receipt
                     : throw new FailureException($"{receipt.Outcome}: {receipt.Reason}");
