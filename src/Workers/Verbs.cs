@@ -15,14 +15,12 @@ namespace Pipeline.Workers;
 /// <summary>What the command line can ask for. Expected failures are one line on stderr and an exit status, no stack.</summary>
 internal static class Verbs
 {
-    private const int Failure = 1;
+    public const int Failure = 1;
+
     private const int Usage = 2;
 
     // A worker is often started together with its servers, or in the middle of their restart.
     private const string PatienceSetting = "Worker__StartPatience";
-
-    // Long enough for the lanes to be handed over.
-    private static readonly TimeSpan LostStopLimit = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PatienceLimit = TimeSpan.FromHours(1);
@@ -33,18 +31,29 @@ internal static class Verbs
     public static Task<int> RunAsync(CancellationToken cancellation, Action<HostApplicationBuilder>? embed = null) =>
         ReportAsync(async () =>
         {
-            using var host = WorkerHost.Build(embed);
-            await WithPatienceAsync(
-                host.Services,
-                async token =>
-                {
-                    await RequireCurrentSchemaAsync(host.Services, token);
-                    await TopologyUpgrade.RequireKnownLanesAsync(host.Services, token);
-                    await LanesRoom.PrepareAsync(host.Services, token);
-                },
-                cancellation
-            );
-            await RunAsync(host, cancellation);
+            var host = WorkerHost.Build(embed);
+            try
+            {
+                await WithPatienceAsync(
+                    host.Services,
+                    async token =>
+                    {
+                        await RequireCurrentSchemaAsync(host.Services, token);
+                        await TopologyUpgrade.RequireKnownLanesAsync(host.Services, token);
+                        await LanesRoom.PrepareAsync(host.Services, token);
+                    },
+                    cancellation
+                );
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                host.Dispose();
+                if (e is OperationCanceledException && cancellation.IsCancellationRequested)
+                    return;
+                throw;
+            }
+
+            await WorkerLifetime.RunAsync(host, cancellation);
         });
 
     public static Task<int> MigrateAsync(CancellationToken cancellation) =>
@@ -53,30 +62,6 @@ internal static class Verbs
             using var host = WorkerHost.Build();
             await WithPatienceAsync(host.Services, token => MigrateAsync(host.Services, token), cancellation);
         });
-
-    /// <summary>Runs until the process is told to stop, or until a queue has lost its consumer for good.</summary>
-    private static async Task RunAsync(IHost host, CancellationToken cancellation)
-    {
-        var lost = host.Services.GetRequiredService<ConsumerGuard>().Lost;
-        var running = host.RunAsync(cancellation);
-        if (await Task.WhenAny(running, lost) == lost)
-        {
-            // What has lost its consumer may hold up the stop for ever, and the disposal of the host as well.
-            try
-            {
-                await running.WaitAsync(LostStopLimit, CancellationToken.None);
-            }
-            catch (Exception e) when (e is not OutOfMemoryException)
-            {
-                await Console.Error.WriteLineAsync(await lost);
-                Environment.Exit(Failure);
-            }
-        }
-
-        await running;
-        if (lost.IsCompleted)
-            throw new InvalidOperationException(await lost);
-    }
 
     private static async Task MigrateAsync(IServiceProvider services, CancellationToken cancellation)
     {

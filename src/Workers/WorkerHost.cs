@@ -53,6 +53,7 @@ internal static class WorkerHost
             // Lanes do not wait until the bus has opened its twenty queues. They still stop one after the other.
             host.ServicesStartConcurrently = true;
         });
+        builder.Services.AddSingleton<IHostLifetime, WorkerLifetime>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(worker);
         builder.Services.AddTelemetry(configuration, worker.Id, worker.Name);

@@ -14,16 +14,22 @@ internal sealed class HostedWorker : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly LogTail _log;
     private readonly Task<int> _run;
+    private readonly int? _stopAtLine;
+    private int _lineCount;
+    private Task _stopping = Task.CompletedTask;
 
-    private HostedWorker(string name, IReadOnlyDictionary<string, string> settings)
+    private HostedWorker(string name, IReadOnlyDictionary<string, string> settings, int? stopAtLine)
     {
         _log = new LogTail(name);
+        _stopAtLine = stopAtLine;
         _run = Task.Run(() =>
             Verbs.RunAsync(
                 _stop.Token,
                 builder =>
                 {
-                    builder.Logging.ClearProviders().AddProvider(new Lines(_log));
+                    builder.Logging.ClearProviders().AddProvider(new Lines(this));
+                    if (stopAtLine is not null)
+                        builder.Logging.SetMinimumLevel(LogLevel.Debug);
                     builder.Configuration.AddInMemoryCollection(
                         Programs.AsConfiguration(settings.Append(KeyValuePair.Create("Worker__Name", name)))
                     );
@@ -34,39 +40,55 @@ internal sealed class HostedWorker : IAsyncDisposable
 
     public string Tail => _log.End;
 
-    public static HostedWorker Start(string name, IReadOnlyDictionary<string, string> settings) => new(name, settings);
+    /// <summary>Lines logged until now.</summary>
+    public int LineCount => Volatile.Read(ref _lineCount);
+
+    public static HostedWorker Start(string name, IReadOnlyDictionary<string, string> settings) =>
+        new(name, settings, stopAtLine: null);
+
+    /// <summary>Starts a worker that is told to stop when it logs its n-th line, debug lines included.</summary>
+    public static HostedWorker StartAndStopAt(int line, IReadOnlyDictionary<string, string> settings) =>
+        new($"stopped at line {line}", settings, line);
 
     /// <summary>Stops it as SIGTERM does.</summary>
     /// <exception cref="InvalidOperationException">It had failed, which the test has not noticed.</exception>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        try
-        {
-            if (await _run is var status and not 0)
-                throw new InvalidOperationException($"The worker ended with {status}.\n{Tail}");
-        }
-        catch (OperationCanceledException)
-        {
-            // The test was over before the worker had started.
-        }
-
+        await EndAsync();
         _stop.Dispose();
     }
 
-    private sealed class Lines(LogTail log) : ILoggerProvider
+    /// <summary>Waits until the worker has ended.</summary>
+    /// <exception cref="InvalidOperationException">It had failed.</exception>
+    public async Task EndAsync()
     {
-        public ILogger CreateLogger(string categoryName) => new Category(log, categoryName);
+        if (await _run is var status and not 0)
+            throw new InvalidOperationException($"The worker ended with {status}.\n{Tail}");
+        await _stopping;
+    }
+
+    private void Add(string line)
+    {
+        _log.Add(line);
+        if (Interlocked.Increment(ref _lineCount) == _stopAtLine)
+            _stopping = _stop.CancelAsync();
+    }
+
+    private sealed class Lines(HostedWorker worker) : ILoggerProvider
+    {
+        public ILogger CreateLogger(string categoryName) => new Category(worker, categoryName);
 
         public void Dispose() { }
     }
 
-    private sealed class Category(LogTail log, string name) : ILogger
+    private sealed class Category(HostedWorker worker, string name) : ILogger
     {
         public IDisposable? BeginScope<TState>(TState state)
             where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
+        public bool IsEnabled(LogLevel logLevel) =>
+            logLevel >= (worker._stopAtLine is null ? LogLevel.Information : LogLevel.Debug);
 
         public void Log<TState>(
             LogLevel logLevel,
@@ -74,6 +96,6 @@ internal sealed class HostedWorker : IAsyncDisposable
             TState state,
             Exception? exception,
             Func<TState, Exception?, string> formatter
-        ) => log.Add($"{DateTimeOffset.UtcNow:O} {logLevel} {name} {formatter(state, exception)} {exception}");
+        ) => worker.Add($"{DateTimeOffset.UtcNow:O} {logLevel} {name} {formatter(state, exception)} {exception}");
     }
 }
