@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Persistence.Sagas;
@@ -38,26 +39,31 @@ internal static class CataloguingSlice
         bus.AddSingleton<CatalogMetrics>();
         bus.AddSingleton<ObjectCheck>();
         bus.AddSingleton<ObjectCommands>();
-        bus.AddSingleton<RebuildRequests>();
+        bus.AddSingleton<RebuildRequests>(); // Also for the saga, which answers them.
         bus.AddSingleton<CatalogRebuildDesk>();
         bus.AddHostedService<CatalogSweeper>();
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RecordObject>()));
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ForgetObject>()));
         bus.AddSingleton(new WorkQueue(ObjectEventsConsumerDefinition.Queue));
         bus.AddSingleton(new ForeignQueue(ObjectEventsConsumerDefinition.Queue, typeof(ObjectEvents)));
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RebuildCatalog>()));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ListPage>()));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<SweepCatalog>()));
         bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
-        bus.AddConsumer<RecordObjectConsumer, RecordObjectConsumerDefinition>();
-        bus.AddConsumer<ForgetObjectConsumer, ForgetObjectConsumerDefinition>();
+        bus.AddCommand<RecordObject, RecordObjectHandler>(OfObjects<RecordObject>);
+        bus.AddCommand<ForgetObject, ForgetObjectHandler>(OfObjects<ForgetObject>);
+        bus.AddCommand<RebuildCatalog, RebuildRequests>(_ => new(Concurrency: 1));
         bus.AddConsumer<ObjectEventsConsumer, ObjectEventsConsumerDefinition>();
-        bus.AddConsumer<RebuildCatalogConsumer, RebuildCatalogConsumerDefinition>();
         bus.AddConsumer<ListPageConsumer, ListPageConsumerDefinition>();
         bus.AddConsumer<SweepCatalogConsumer, SweepCatalogConsumerDefinition>();
         bus.AddSagaStateMachine<CatalogRebuildStateMachine, CatalogRebuildSaga, CatalogRebuildSagaDefinition>()
             .PostgresRepository();
     }
+
+    // Unordered, one request to the store each.
+    private static CommandQueue<T> OfObjects<T>(IServiceProvider provider)
+        where T : class =>
+        new(provider.GetRequiredService<CataloguingOptions>().ConcurrentChecks)
+        {
+            Retries = retry => CatalogRetries.Configure(retry, CatalogRetries.OfCommands),
+        };
 
     private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
     {

@@ -7,28 +7,58 @@ using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
 
-/// <summary>Carries out the two commands about one object: both ask the store, and the store's word counts.</summary>
+/// <summary>Has an object's entry brought up to date, because it was put.</summary>
+internal sealed class RecordObjectHandler(ObjectCommands commands) : ICommandHandler<RecordObject>
+{
+    public Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        RecordObject command,
+        CancellationToken cancellation
+    ) => commands.RunAsync(runner, request, command.ObjectKey, isDeletion: false, cancellation);
+}
+
+/// <summary>The same, because it was deleted.</summary>
+internal sealed class ForgetObjectHandler(ObjectCommands commands) : ICommandHandler<ForgetObject>
+{
+    public Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        ForgetObject command,
+        CancellationToken cancellation
+    ) => commands.RunAsync(runner, request, command.ObjectKey, isDeletion: true, cancellation);
+}
+
+/// <summary>
+/// Carries out the two commands about one object: both ask the store, and the store's word counts. The receipt commits
+/// with the entry, in the transaction of <see cref="ObjectCheck"/>.
+/// </summary>
 internal sealed partial class ObjectCommands(
     ObjectCheck check,
-    CommandAnswers answers,
     CatalogMetrics metrics,
     TimeProvider clock,
     ILogger<ObjectCommands> logger
 )
 {
+    /// <param name="runner">Answers a command that has its receipt.</param>
     /// <param name="request">The command.</param>
     /// <param name="key">Its object.</param>
     /// <param name="isDeletion">Whether the sender believes that the object is gone.</param>
     /// <param name="cancellation">The caller's.</param>
     /// <inheritdoc cref="ObjectCheck.RunAsync" path="/exception"/>
-    public async Task RunAsync(CommandRequest request, string? key, bool isDeletion, CancellationToken cancellation)
+    public async Task RunAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        string? key,
+        bool isDeletion,
+        CancellationToken cancellation
+    )
     {
-        if (await answers.RecallAsync(request, cancellation))
+        if (await runner.RecallAsync(request, cancellation))
             return;
         if (ObjectKeys.Problem(key) is { } problem)
         {
-            var rule = $"objectKey: {problem}.";
-            await answers.RefuseAsync(request, rule, cancellation);
+            await runner.RefuseAsync(request, $"objectKey: {problem}.", cancellation);
             return;
         }
 
@@ -39,38 +69,34 @@ internal sealed partial class ObjectCommands(
             async (connection, transaction, result) =>
             {
                 var at = clock.GetDatabaseNow();
-                var (outcome, reason) = Decide(result, isDeletion);
-                if (
-                    !await CommandReceipts.EndAsync(
-                        connection,
-                        transaction,
-                        request,
-                        outcome,
-                        reason,
-                        [Tell(request.Key, key!, result.Stored, at)],
-                        at,
-                        cancellation
-                    )
-                )
-                    return false;
-                Ended(request.Command, request.CommandId, key!, outcome);
-                metrics.Checked(request.Command, outcome);
+                var work = new CommandWork(connection, transaction, request, at, cancellation);
+                var decision = Decide(result, isDeletion) with
+                {
+                    Announcements = [Tell(request.Key, key!, result.Stored, at)],
+                };
+                // Another delivery was first; trying again finds its receipt.
+                if (!await work.EndAsync(decision))
+                    throw new ReceiptRaceException(request.CommandId);
+                Ended(request.Command, request.CommandId, key!, decision.Outcome);
+                metrics.Checked(request.Command, decision.Outcome);
                 return true;
             },
             cancellation
         );
     }
 
-    private static (string Outcome, string? Reason) Decide(CheckResult result, bool isDeletion) =>
+    private static Decision Decide(CheckResult result, bool isDeletion) =>
         (isDeletion, result) switch
         {
-            (false, { Stored: null }) => (Outcomes.TargetMissing, "objectKey: the store has no such object."),
-            (true, { Stored: not null }) => (
-                Outcomes.Superseded,
+            (false, { Stored: null }) => new Decision(
+                Outcomes.TargetMissing,
+                "objectKey: the store has no such object."
+            ),
+            (true, { Stored: not null }) => Decision.Superseded(
                 "The store has the object, so its entry stays and was brought up to date."
             ),
-            (_, { Changed: true }) => (Outcomes.Applied, null),
-            _ => (Outcomes.Unchanged, null),
+            (_, { Changed: true }) => Decision.Applied(),
+            _ => Decision.Unchanged(reason: null),
         };
 
     private static Announcement Tell(CommandKey command, string key, StoredObject? stored, DateTimeOffset at) =>

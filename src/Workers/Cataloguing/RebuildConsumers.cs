@@ -1,29 +1,7 @@
 using MassTransit;
-using Pipeline.Contracts.Cataloguing;
-using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
-
-/// <summary>Queue <c>rebuild-catalog</c>: begins a rebuild of our bucket or joins it; the saga answers at its end.</summary>
-internal sealed class RebuildCatalogConsumer(RebuildRequests requests, StorageOptions storage)
-    : IConsumer<RebuildCatalog>
-{
-    public Task Consume(ConsumeContext<RebuildCatalog> context) =>
-        requests.TakeAsync(CommandRequest.Of(context), storage.Bucket, context.CancellationToken);
-}
-
-internal sealed class RebuildCatalogConsumerDefinition : ConsumerDefinition<RebuildCatalogConsumer>
-{
-    public RebuildCatalogConsumerDefinition() => ConcurrentMessageLimit = 1;
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator,
-        IConsumerConfigurator<RebuildCatalogConsumer> consumerConfigurator,
-        IRegistrationContext context
-    ) => DatabaseRetries.Configure(endpointConfigurator);
-}
 
 /// <summary>Queue <c>list-page</c>: competing workers, a request to the store and a transaction each.</summary>
 internal sealed class ListPageConsumerDefinition : ConsumerDefinition<ListPageConsumer>

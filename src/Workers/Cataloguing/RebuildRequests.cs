@@ -1,14 +1,14 @@
 using Npgsql;
 using Pipeline.Contracts.Cataloguing;
 using Pipeline.Contracts.Receipts;
-using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Cataloguing;
 
 /// <summary>Who asked for a rebuild, and the slot that keeps a bucket from having two at once.</summary>
-internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider clock)
+internal sealed class RebuildRequests(StorageOptions storage, TimeProvider clock) : RowCommandHandler<RebuildCatalog>
 {
     private const string KnownSql =
         "select 1 from pipeline.catalog_rebuild_requests where command_id = $1 and scope = $2";
@@ -35,44 +35,20 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         """;
 
     /// <summary>Takes a request in: it begins a rebuild of the bucket, or joins the one that runs.</summary>
-    /// <param name="request">The same one again changes nothing, unless it had failed and a person has replayed it.</param>
-    /// <param name="bucket">The bucket.</param>
-    /// <param name="cancellation">The caller's.</param>
-    public async Task TakeAsync(CommandRequest request, string bucket, CancellationToken cancellation)
+    protected override async Task<Decision?> DecideAsync(CommandWork work, RebuildCatalog command)
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await LockAsync(connection, bucket, cancellation);
-        var commandId = request.CommandId;
-        if (
-            !await CommandReceipts.RecallAsync(connection, transaction, request, clock.GetDatabaseNow(), cancellation)
-            && await AskAsync(connection, transaction, KnownSql, cancellation, commandId, request.Scope) is null
-        )
-        {
-            var own = request.Key.Derive("catalog-rebuild");
-            var running = (Guid)(await AskAsync(connection, transaction, ClaimSql, cancellation, bucket, own))!;
-            await AskAsync(
-                connection,
-                transaction,
-                JoinSql,
-                cancellation,
-                commandId,
-                running,
-                running != own,
-                request.Replays,
-                request.Scope
-            );
-            // Whoever joins one that has not begun asks for its beginning again: that message may be a dead letter.
-            if (await AskAsync(connection, transaction, BegunSql, cancellation, running) is null)
-                await Outbox.AppendAsync(
-                    connection,
-                    transaction,
-                    [RebuildMessages.ToWire(new BeginRebuild(running, bucket), running)],
-                    cancellation
-                );
-        }
+        var (request, bucket) = (work.Request, storage.Bucket);
+        await LockAsync(work.Connection, bucket, work.Cancellation);
+        if (await AskAsync(work, KnownSql, request.CommandId, request.Scope) is not null)
+            return null;
 
-        await transaction.CommitAsync(cancellation);
+        var own = request.Key.Derive("catalog-rebuild");
+        var running = (Guid)(await AskAsync(work, ClaimSql, bucket, own))!;
+        await AskAsync(work, JoinSql, request.CommandId, running, running != own, request.Replays, request.Scope);
+        // Whoever joins one that has not begun asks for its beginning again: that message may be a dead letter.
+        if (await AskAsync(work, BegunSql, running) is null)
+            await work.SendAsync(RebuildMessages.ToWire(new BeginRebuild(running, bucket), running));
+        return null;
     }
 
     /// <summary>Frees the bucket's slot and answers everyone who asked, in the saga's transaction.</summary>
@@ -84,25 +60,22 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
         CancellationToken cancellation
     )
     {
-        var (connection, transaction, at) = (db.Connection(), db.Transaction(), clock.GetDatabaseNow());
+        var at = clock.GetDatabaseNow();
         var told = Tell(saga, outcome, reason, at);
-        await LockAsync(connection, saga.Bucket, cancellation);
-        await AskAsync(connection, transaction, FreeSql, cancellation, saga.CorrelationId);
-        foreach (var (request, joined) in await AskedAsync(connection, transaction, saga, cancellation))
+        await LockAsync(db.Connection(), saga.Bucket, cancellation);
+        var asked = await AskedAsync(db, saga, cancellation);
+        await using (var free = new NpgsqlCommand(FreeSql, db.Connection(), db.Transaction()))
+        {
+            free.Parameters.AddWithValue(saga.CorrelationId);
+            await free.ExecuteNonQueryAsync(cancellation);
+        }
+
+        foreach (var (request, joined) in asked)
         {
             var which = joined ? $"Joined rebuild {saga.CorrelationId}" : $"Rebuild {saga.CorrelationId}";
             var said = reason ?? $"{saga.Keys} objects listed, {saga.Removed} entries removed.";
-            await CommandReceipts.EndAsync(
-                connection,
-                transaction,
-                request,
-                outcome,
-                $"{which}: {said}",
-                [told],
-                at,
-                cancellation,
-                isTakenBack: true
-            );
+            var end = new Decision(outcome, $"{which}: {said}") { Announcements = [told] };
+            await CommandWork.In(db, request, at, cancellation).EndAsync(end, isTakenBack: true);
         }
     }
 
@@ -119,13 +92,12 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
             );
 
     private static async Task<List<(CommandRequest Request, bool Joined)>> AskedAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
+        PipelineDbContext db,
         CatalogRebuildSaga saga,
         CancellationToken cancellation
     )
     {
-        await using var command = new NpgsqlCommand(AskedSql, connection, transaction);
+        await using var command = new NpgsqlCommand(AskedSql, db.Connection(), db.Transaction());
         command.Parameters.AddWithValue(saga.CorrelationId);
         await using var row = await command.ExecuteReaderAsync(cancellation);
         var asked = new List<(CommandRequest, bool)>();
@@ -146,17 +118,9 @@ internal sealed class RebuildRequests(NpgsqlDataSource source, TimeProvider cloc
     private static Task LockAsync(NpgsqlConnection connection, string bucket, CancellationToken cancellation) =>
         AdvisoryLock.Of(LockUse.CatalogRebuild, bucket).TakeAsync(connection, cancellation);
 
-    private static async Task<object?> AskAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        string sql,
-        CancellationToken cancellation,
-        params object[] parameters
-    )
+    private static async Task<object?> AskAsync(CommandWork work, string sql, params object[] values)
     {
-        await using var command = new NpgsqlCommand(sql, connection, transaction);
-        foreach (var parameter in parameters)
-            command.Parameters.AddWithValue(parameter);
-        return await command.ExecuteScalarAsync(cancellation);
+        await using var statement = work.Statement(sql, values);
+        return await statement.ExecuteScalarAsync(work.Cancellation);
     }
 }

@@ -1,7 +1,5 @@
 using MassTransit;
 using Microsoft.EntityFrameworkCore;
-using Npgsql;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Messaging;
@@ -10,17 +8,15 @@ using Pipeline.Workers.Persistence;
 namespace Pipeline.Workers.Commands;
 
 /// <summary>Receipts of commands whose messages end as dead letters.</summary>
-/// <param name="answers">Writes the receipts of commands that could not be read.</param>
-/// <param name="source">For the receipts of commands that failed.</param>
-/// <param name="carried">Messages that carry commands.</param>
+/// <param name="runner">Writes the receipts.</param>
+/// <param name="contents">Takes commands out of messages.</param>
 /// <param name="limits">Of bodies, as everywhere.</param>
 /// <param name="messaging">Exchanges of clients.</param>
 /// <param name="clock">For receipts and waits.</param>
 /// <param name="logger">One line for each receipt.</param>
 internal sealed partial class CommandFailures(
-    CommandAnswers answers,
-    NpgsqlDataSource source,
-    IEnumerable<CarriedCommand> carried,
+    CommandRunner runner,
+    CommandContents contents,
     BodyLimit limits,
     MessagingOptions messaging,
     TimeProvider clock,
@@ -33,8 +29,6 @@ internal sealed partial class CommandFailures(
     // channel with all its messages.
     private static readonly TimeSpan OutageLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(2);
-
-    private readonly Dictionary<Type, CarriedCommand> _carried = carried.ToDictionary(x => x.Message);
 
     /// <summary>The receipt of a command that could not be read, or that no consumer wanted.</summary>
     /// <param name="delivery">The message.</param>
@@ -50,7 +44,7 @@ internal sealed partial class CommandFailures(
         await RecordAsync(
             unread.Name,
             unread.CommandId,
-            () => answers.RefuseAsync(RequestOf(unread, delivery), unread.Reason, cancellation),
+            () => runner.RefuseAsync(RequestOf(unread, delivery), unread.Reason, cancellation),
             cancellation
         );
         Refused(unread.Name, unread.CommandId, unread.Reason);
@@ -104,13 +98,9 @@ internal sealed partial class CommandFailures(
     /// <exception cref="Exception">The message cannot be read.</exception>
     private CommandRequest? CommandOf(Delivery delivery)
     {
-        if (MessageReader.Read(delivery, limits.Bytes) is not { } message)
-            return null;
-        var content = message.ToMessage();
-        if (!_carried.TryGetValue(message.Contract.Type, out var carrier))
-            return message.Contract.IsCommand ? CommandRequest.Of(content, delivery) : null;
-        var replays = DeliveryHeaders.Replays(delivery) + carrier.ReplaysOf(content);
-        return CommandRequest.Of(carrier.CommandOf(content), replays, delivery.Sender);
+        return MessageReader.Read(delivery, limits.Bytes) is { } message
+            ? contents.RequestOf(message.ToMessage(), delivery)
+            : null;
     }
 
     /// <returns>False where the slice has answered its command itself, or a delivery before this one has.</returns>
@@ -121,41 +111,17 @@ internal sealed partial class CommandFailures(
         CancellationToken cancellation
     )
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var at = clock.GetDatabaseNow();
-        var failed = new CommandFailed(command.CommandId, command.ProjectId, command.Command, reason, at);
-        var isPlaced =
-            givenUpAt is not null
-            && await ReceiptStore.FindAsync(connection, transaction, command.Key, cancellation) is null;
-        var replay = command.Replays == 0 ? "" : $"/{command.Replays}"; // Another failure than the one before.
-        var isNew = await CommandReceipts.EndAsync(
-            connection,
-            transaction,
+        var run = await runner.RunAsync(
             command,
-            Outcomes.Failed,
-            reason,
-            [Announcement.Of(command.Key, failed, replay)],
-            at,
+            async work =>
+                Decision.Failed(reason) with
+                {
+                    Place = givenUpAt is { } at ? await GivenUpPlace.FindAsync(work, at) : null,
+                },
             cancellation
         );
-        if (isNew && isPlaced)
-            await GivenUpPlace.KeepAsync(connection, transaction, command, givenUpAt!.Value, cancellation);
-        if (!isNew && await IsIdUsedAsync(connection, transaction, command, cancellation))
-            await CommandReceipts.RecallAsync(connection, transaction, command, at, cancellation); // Says so.
-        await transaction.CommitAsync(cancellation);
-        return isNew;
+        return run.Decision is not null;
     }
-
-    /// <summary>Whether the receipt is that of another command, so that the sender of this one has no answer yet.</summary>
-    private static async Task<bool> IsIdUsedAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        CommandRequest command,
-        CancellationToken cancellation
-    ) =>
-        await ReceiptStore.FindAsync(connection, transaction, command.Key, cancellation) is { } receipt
-        && !receipt.RequestHash.AsSpan().SequenceEqual(command.RequestHash);
 
     private async Task RecordAsync(string name, Guid commandId, Func<Task> record, CancellationToken cancellation)
     {

@@ -1,5 +1,4 @@
 using MassTransit;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Commands;
@@ -30,20 +29,20 @@ internal sealed class SagaCommands(TimeProvider clock)
     /// <summary>The receipt of a command that took effect.</summary>
     public Task ApplyAsync<TSaga, T>(BehaviorContext<TSaga, T> context)
         where TSaga : class, SagaStateMachineInstance
-        where T : class => EndAsync(context, ProjectOf(context), Outcomes.Applied, reason: null);
+        where T : class => EndAsync(context, ProjectOf(context), Decision.Applied());
 
     /// <summary>The receipt of a command that found nothing to do.</summary>
     /// <param name="context">The command and its saga.</param>
     /// <param name="reason">For people.</param>
     public Task LeaveAsync<TSaga, T>(BehaviorContext<TSaga, T> context, string reason)
         where TSaga : class, SagaStateMachineInstance
-        where T : class => EndAsync(context, ProjectOf(context), Outcomes.Unchanged, reason);
+        where T : class => EndAsync(context, ProjectOf(context), Decision.Unchanged(reason));
 
     /// <summary>The receipt of a command whose saga is not there.</summary>
     /// <param name="context">The command, in a transaction as if the saga were there.</param>
     /// <param name="reason">For people.</param>
     public Task RefuseUnknownAsync<T>(ConsumeContext<T> context, string reason)
-        where T : class => EndUnknownAsync(context, Outcomes.Rejected, reason);
+        where T : class => EndUnknownAsync(context, Decision.Rejected(reason));
 
     /// <summary>
     /// The same for a sender that must not learn whether the saga is there: the receipt says what it also says where
@@ -52,58 +51,38 @@ internal sealed class SagaCommands(TimeProvider clock)
     /// <param name="context">The command, in a transaction as if the saga were there.</param>
     /// <param name="reason">For people.</param>
     public Task LeaveUnknownAsync<T>(ConsumeContext<T> context, string reason)
-        where T : class => EndUnknownAsync(context, Outcomes.Unchanged, reason);
+        where T : class => EndUnknownAsync(context, Decision.Unchanged(reason));
 
-    private async Task EndUnknownAsync<T>(ConsumeContext<T> context, string outcome, string reason)
+    private async Task EndUnknownAsync<T>(ConsumeContext<T> context, Decision decision)
         where T : class
     {
         if (await IsNewAsync(context, projectId: null))
-            await EndAsync(context, projectId: null, outcome, reason);
+            await EndAsync(context, projectId: null, decision);
     }
 
     private async Task<bool> IsNewAsync<T>(ConsumeContext<T> context, Guid? projectId)
-        where T : class
-    {
-        var db = context.GetPayload<PipelineDbContext>();
-        var request = RequestOf(context, projectId);
-        return !await CommandReceipts.RecallAsync(
-            db.Connection(),
-            db.Transaction(),
-            request,
-            clock.GetDatabaseNow(),
-            context.CancellationToken
-        );
-    }
+        where T : class => await WorkOf(context, projectId).RecallAsync() is null;
 
-    private async Task EndAsync<T>(ConsumeContext<T> context, Guid? projectId, string outcome, string? reason)
+    private async Task EndAsync<T>(ConsumeContext<T> context, Guid? projectId, Decision decision)
         where T : class
     {
-        var (db, request) = (context.GetPayload<PipelineDbContext>(), RequestOf(context, projectId));
-        var at = clock.GetDatabaseNow();
-        var isFirst = await CommandReceipts.EndAsync(
-            db.Connection(),
-            db.Transaction(),
-            request,
-            outcome,
-            reason,
-            outcome == Outcomes.Rejected ? [CommandReceipts.Rejection(request, reason!, at)] : [],
-            at,
-            context.CancellationToken
-        );
+        var work = WorkOf(context, projectId);
         // Under the same id for another saga: no row of a saga keeps the two apart, and this one's effect is undone.
-        if (!isFirst)
-            throw new ReceiptRaceException(request.CommandId);
+        if (!await work.EndAsync(decision))
+            throw new ReceiptRaceException(work.Request.CommandId);
     }
 
     private static Guid? ProjectOf<TSaga, T>(BehaviorContext<TSaga, T> context)
         where TSaga : class, SagaStateMachineInstance
         where T : class => (context.Saga as IProjectSaga)?.ProjectId;
 
-    private static CommandRequest RequestOf<T>(ConsumeContext<T> context, Guid? projectId)
+    private CommandWork WorkOf<T>(ConsumeContext<T> context, Guid? projectId)
         where T : class
     {
         var request = CommandRequest.Of(context);
-        return projectId is { } id ? request with { ProjectId = id } : request;
+        request = projectId is { } id ? request with { ProjectId = id } : request;
+        var db = context.GetPayload<PipelineDbContext>();
+        return CommandWork.In(db, request, clock.GetDatabaseNow(), context.CancellationToken);
     }
 }
 

@@ -13,6 +13,9 @@ namespace Pipeline.Workers.Generation;
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class GenerationSlice
 {
+    private const int ConcurrentRequests = 16; // Cheap checks, no provider.
+    private const int ConcurrentStoryboards = 2; // Few messages, each with many rows.
+
     // The saga's queue; MassTransit's formatter makes the same name of GenerationSaga.
     private const string SagaQueue = "generation";
 
@@ -96,46 +99,16 @@ internal static class GenerationSlice
         bus.AddSingleton<GenerationRemoval>();
         bus.AddHostedService<GenerationSweeper>();
         bus.AddHostedService<StoryboardSweeper>();
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateImage>()));
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<GenerateStoryboard>()));
         bus.AddSingleton(new WorkQueue(SagaQueue, [.. SagaMessages.Select(WireNames.ExchangeOf)]));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ReleaseGenerated>()));
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RemoveOriginals>()));
         bus.AddConsumer<ReleaseGeneratedConsumer, ReleaseGeneratedConsumerDefinition>();
         bus.AddConsumer<RemoveOriginalsConsumer, RemoveOriginalsConsumerDefinition>();
-        bus.AddConsumer<GenerateImageConsumer, GenerateImageConsumerDefinition>();
-        bus.AddConsumer<GenerateStoryboardConsumer, GenerateStoryboardConsumerDefinition>();
+        bus.AddCommand<GenerateImage, GenerateImageHandler>(_ => new(ConcurrentRequests));
+        bus.AddCommand<GenerateStoryboard, GenerateStoryboardHandler>(_ => new(ConcurrentStoryboards));
         bus.AddSagaStateMachine<GenerationStateMachine, GenerationSaga, GenerationSagaDefinition>()
             .PostgresRepository();
     }
-}
-
-/// <summary>Queue <c>generate-image</c>: cheap checks, no provider.</summary>
-internal sealed class GenerateImageConsumerDefinition : ConsumerDefinition<GenerateImageConsumer>
-{
-    private const int Concurrency = 16;
-
-    public GenerateImageConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator,
-        IConsumerConfigurator<GenerateImageConsumer> consumerConfigurator,
-        IRegistrationContext context
-    ) => DatabaseRetries.Configure(endpointConfigurator);
-}
-
-/// <summary>Queue <c>generate-storyboard</c>: few messages, each with many rows.</summary>
-internal sealed class GenerateStoryboardConsumerDefinition : ConsumerDefinition<GenerateStoryboardConsumer>
-{
-    private const int Concurrency = 2;
-
-    public GenerateStoryboardConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator,
-        IConsumerConfigurator<GenerateStoryboardConsumer> consumerConfigurator,
-        IRegistrationContext context
-    ) => DatabaseRetries.Configure(endpointConfigurator);
 }
 
 /// <summary>Queue <c>generation</c>: the saga. Messages of one generation wait for each other in the database.</summary>

@@ -4,7 +4,6 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Fetching;
 using Pipeline.Workers.Images;
-using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;
@@ -25,31 +24,39 @@ internal enum EarlierRun
 }
 
 /// <summary>Receipts of imports, with the objects and messages that commit with them.</summary>
-internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metrics, TimeProvider clock)
+internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metrics)
 {
     /// <summary>Looks for the command's receipt and, where it stands, queues its answer again.</summary>
-    public async Task<EarlierRun> RecallAsync(
+    public static async Task<EarlierRun> RecallAsync(
+        CommandRunner runner,
         ImportImage import,
         CommandRequest request,
         CancellationToken cancellation
     )
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var run = EarlierRun.None;
-        if (await CommandReceipts.RecallAsync(connection, transaction, request, Now(), cancellation))
+        var run = await runner.RunAsync(
+            request,
+            async work =>
+            {
+                if (import.UploadKey is { Length: <= ObjectKeys.ByteLimit } key)
+                    await ImportSources.BeginAsync(
+                        work.Connection,
+                        work.Transaction,
+                        key,
+                        request.Key,
+                        work.At,
+                        work.Cancellation
+                    );
+                return null;
+            },
+            cancellation
+        );
+        return run.Earlier switch
         {
-            var earlier = await ReceiptStore.FindAsync(connection, transaction, request.Key, cancellation);
-            run =
-                earlier!.Outcome != Outcomes.Failed && earlier.RequestHash.AsSpan().SequenceEqual(request.RequestHash)
-                    ? EarlierRun.Decided
-                    : EarlierRun.Refused;
-        }
-        else if (import.UploadKey is { Length: <= ObjectKeys.ByteLimit } key)
-            await ImportSources.BeginAsync(connection, transaction, key, request.Key, Now(), cancellation);
-
-        await transaction.CommitAsync(cancellation);
-        return run;
+            null => EarlierRun.None,
+            { Outcome: not Outcomes.Failed } earlier when request.IsOf(earlier) => EarlierRun.Decided,
+            _ => EarlierRun.Refused,
+        };
     }
 
     /// <summary>The key for the bytes: the first copy whose key was never purged.</summary>
@@ -73,52 +80,50 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
     }
 
     /// <summary>Commits the receipt with everything that belongs to it.</summary>
-    /// <returns>False where another delivery of the command was first; then nothing is written.</returns>
     /// <exception cref="SourceUnavailableException">The object's purge has begun meanwhile: import under the next key.</exception>
-    public async Task<bool> RecordAsync(CommandRequest request, ImportDecision decision, CancellationToken cancellation)
+    public async Task RecordAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        ImportDecision decision,
+        CancellationToken cancellation
+    )
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var at = Now();
-        var followUp = decision.FollowUp;
-        var isFirst = await CommandReceipts.EndAsync(
-            connection,
-            transaction,
+        var run = await runner.RunAsync(
             request,
-            decision.Outcome,
-            decision.Reason,
-            [followUp?.Message ?? CommandReceipts.Rejection(request, decision.Reason!, at)],
-            at,
-            cancellation,
-            followUpId: followUp?.CommandId
+            async work =>
+            {
+                if (decision.Stored is { } stored)
+                    await HoldAsync(work, decision, stored);
+                await ImportSources.EndAsync(work.Connection, work.Transaction, request.Key, work.Cancellation);
+                var followUp = decision.FollowUp;
+                return new Decision(decision.Outcome, decision.Reason)
+                {
+                    Announcements = followUp is null ? null : [followUp.Message],
+                    FollowUpId = followUp?.CommandId,
+                };
+            },
+            cancellation
         );
-        if (!isFirst)
-            return false;
+        if (run.Decision is not null)
+            metrics.Ended(decision.Outcome);
+    }
 
-        if (decision.Stored is { } stored)
-        {
-            var isHeld = await ObjectCatalog.HoldAsync(
-                connection,
-                transaction,
-                decision.Command.ImageId,
-                followUp!.CommandId,
-                stored,
-                at,
-                cancellation
-            );
-            if (!isHeld)
-                throw new SourceUnavailableException($"{stored.Key} is being purged: the bytes go under the next key.");
-        }
-
-        await ImportSources.EndAsync(connection, transaction, request.Key, cancellation);
-        await transaction.CommitAsync(cancellation);
-        metrics.Ended(decision.Outcome);
-        return true;
+    private static async Task HoldAsync(CommandWork work, ImportDecision decision, StoredObject stored)
+    {
+        var isHeld = await ObjectCatalog.HoldAsync(
+            work.Connection,
+            work.Transaction,
+            decision.Command.ImageId,
+            decision.FollowUp!.CommandId,
+            stored,
+            work.At,
+            work.Cancellation
+        );
+        if (!isHeld)
+            throw new SourceUnavailableException($"{stored.Key} is being purged: the bytes go under the next key.");
     }
 
     /// <summary>The upload is deleted: nobody is to find it in the catalogue.</summary>
     public Task ForgetAsync(string key, CancellationToken cancellation) =>
         ObjectCatalog.RemoveAsync(source, [key], cancellation);
-
-    private DateTimeOffset Now() => clock.GetDatabaseNow();
 }

@@ -2,10 +2,10 @@ using MassTransit;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Importing;
-using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Fetching;
-using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Importing;
 
@@ -59,7 +59,21 @@ internal static class ImportingSlice
         bus.AddSingleton<ImportSource>();
         bus.AddSingleton<ImportMetrics>();
         bus.AddSingleton<ImportLedger>();
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<ImportImage>()));
-        bus.AddConsumer<ImportImageConsumer, ImportImageConsumerDefinition>();
+        bus.AddCommand<ImportImage, ImportImageHandler>(provider =>
+            QueueOf(provider.GetRequiredService<ImportingOptions>())
+        );
     }
+
+    // Unordered, slow work, bounded by the memory that the files take.
+    private static CommandQueue<ImportImage> QueueOf(ImportingOptions options) =>
+        new(options.ConcurrentImports)
+        {
+            Prefetch = options.ConcurrentImports,
+            Retries = retry =>
+            {
+                retry.Handle<SourceUnavailableException>();
+                retry.Handle<StorageUnavailableException>();
+                retry.Incremental(options.Retries, options.RetryDelay, options.RetryDelay);
+            },
+        };
 }

@@ -13,10 +13,9 @@ internal sealed class ObjectDiscards(
     NpgsqlDataSource source,
     IImageStore store,
     KnownKeys known,
-    CommandAnswers answers,
     ReconcilingMetrics metrics,
     TimeProvider clock
-)
+) : ICommandHandler<DiscardObject>
 {
     // As every write of the project does.
     private const string LockProjectSql = "select from pipeline.projects where id = $1 for update";
@@ -26,9 +25,14 @@ internal sealed class ObjectDiscards(
         """;
 
     /// <exception cref="StorageUnavailableException">Worth a retry.</exception>
-    public async Task RunAsync(DiscardObject command, CommandRequest request, CancellationToken cancellation)
+    public async Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        DiscardObject command,
+        CancellationToken cancellation
+    )
     {
-        if (await answers.RecallAsync(request, cancellation))
+        if (await runner.RecallAsync(request, cancellation))
             return;
 
         var (outcome, reason, retract) = await DecideAsync(command, cancellation);
@@ -125,8 +129,9 @@ internal sealed class ObjectDiscards(
             await Outbox.AppendAsync(connection, transaction, [WireMessage.Command(hide)], cancellation);
         }
 
-        if (!await CommandReceipts.EndAsync(connection, transaction, request, outcome, reason, [], at, cancellation))
-            return;
+        var work = new CommandWork(connection, transaction, request, at, cancellation);
+        if (!await work.EndAsync(new Decision(outcome, reason)))
+            throw new ReceiptRaceException(request.CommandId);
         await transaction.CommitAsync(cancellation);
         metrics.Discarded(outcome);
     }

@@ -1,6 +1,5 @@
 using Npgsql;
 using NpgsqlTypes;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
@@ -155,18 +154,9 @@ internal sealed class ReconciliationLedger(NpgsqlDataSource source, ReconcilingO
                 throw new ReconciliationLostException(ended.Id);
         }
 
-        var outcome = failure is null ? Outcomes.Applied : Outcomes.Failed;
-        await CommandReceipts.EndAsync(
-            connection,
-            transaction,
-            ended.Command,
-            outcome,
-            failure ?? reason,
-            [ended.Tell(failure, at)],
-            at,
-            cancellation,
-            isTakenBack: true
-        );
+        var decision = failure is null ? Decision.Applied(reason) : Decision.Failed(failure);
+        var work = new CommandWork(connection, transaction, ended.Command, at, cancellation);
+        await work.EndAsync(decision with { Announcements = [ended.Tell(failure, at)] }, isTakenBack: true);
         await transaction.CommitAsync(cancellation);
     }
 

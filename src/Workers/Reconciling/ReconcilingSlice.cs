@@ -2,15 +2,22 @@ using MassTransit;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Pipeline.Contracts.Reconciling;
-using Pipeline.Wire;
-using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;
 
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class ReconcilingSlice
 {
+    private const int ConcurrentDiscards = 4; // Each may read an image.
+
+    // About three minutes for a store that is away; then a person replays the dead letter.
+    private const int StoreRetries = 14;
+    private static readonly TimeSpan PauseFirst = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan PauseLimit = TimeSpan.FromSeconds(30);
+
     /// <summary>Adds the reconciliation's queues. Needs the rooms Storage, Persistence and Messaging.</summary>
     public static void AddReconciling(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
@@ -26,14 +33,20 @@ internal static class ReconcilingSlice
         bus.AddSingleton<KnownKeys>();
         bus.AddSingleton<StoreComparison>();
         bus.AddSingleton<ReconciliationLedger>();
-        bus.AddSingleton<ReconciliationRequests>();
         bus.AddSingleton<RepairDesk>();
-        bus.AddSingleton<ObjectDiscards>();
         bus.AddHostedService<Reconciler>();
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<Reconcile>()));
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<DiscardObject>()));
-        bus.AddConsumer<ReconcileConsumer, ReconcileConsumerDefinition>();
-        bus.AddConsumer<DiscardObjectConsumer, DiscardObjectConsumerDefinition>();
+        bus.AddCommand<Reconcile, ReconcileHandler>(_ => new(Concurrency: 1));
+        bus.AddCommand<DiscardObject, ObjectDiscards>(_ =>
+            new(ConcurrentDiscards)
+            {
+                Prefetch = ConcurrentDiscards,
+                Retries = retry =>
+                {
+                    retry.Handle<StorageUnavailableException>();
+                    retry.Exponential(StoreRetries, PauseFirst, PauseLimit, PauseFirst * 2);
+                },
+            }
+        );
     }
 
     private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)

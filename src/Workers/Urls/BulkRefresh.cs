@@ -13,8 +13,6 @@ internal sealed class BulkRefresh(
     UrlSigner signer,
     UrlClaims claims,
     DueUrls due,
-    CommandAnswers answers,
-    RefreshReceipts receipts,
     UrlsOptions options,
     TimeProvider clock
 )
@@ -22,11 +20,10 @@ internal sealed class BulkRefresh(
     /// <summary>Pictures of one command. At this limit it stops, and its receipt says so: the sweep goes on with what is due.</summary>
     public const int PictureLimit = 100_000;
 
-    /// <returns>Null where another delivery of the same command has ended it.</returns>
-    public async Task<RefreshEnd?> RefreshAsync(RefreshRequest request, CancellationToken cancellation)
+    public async Task RefreshAsync(CommandRunner runner, RefreshRequest request, CancellationToken cancellation)
     {
-        if (await answers.RecallAsync(request.Delivery, cancellation))
-            return null;
+        if (await runner.RecallAsync(request.Delivery, cancellation))
+            return;
         var tally = new Tally();
         var after = Guid.Empty;
         while (tally.Pictures < PictureLimit)
@@ -46,7 +43,7 @@ internal sealed class BulkRefresh(
 
         if (request.Command.ProjectId is not null)
             await SignBusyAsync(request, tally, cancellation);
-        return await receipts.RecordAsync(tally.End(request), cancellation);
+        await runner.RunAsync(request.Delivery, _ => Task.FromResult<Decision?>(tally.End()), cancellation);
     }
 
     /// <summary>Whoever holds a claim either stores what this command wants, or lets the claim end.</summary>
@@ -55,7 +52,7 @@ internal sealed class BulkRefresh(
         var started = clock.GetTimestamp();
         while (tally.Busy.Count > 0 && clock.GetElapsedTime(started) < 3 * options.ClaimLength)
         {
-            await Task.Delay(PictureRefresh.LookEvery, clock, cancellation);
+            await Task.Delay(ImageRefresh.LookEvery, clock, cancellation);
             Guid[] busy = [.. tally.Busy];
             tally.Busy.Clear();
             foreach (var images in busy.Chunk(UrlSigner.BatchLimit))
@@ -112,7 +109,7 @@ internal sealed class BulkRefresh(
             }
         }
 
-        public RefreshEnd End(RefreshRequest request)
+        public Decision End()
         {
             var outcome =
                 _signed > 0 ? Outcomes.Applied
@@ -123,7 +120,7 @@ internal sealed class BulkRefresh(
                 $"Of {Pictures} pictures: {_signed} signed, {rest} kept, {_failed} failed, {Busy.Count} busy.";
             if (Pictures >= PictureLimit)
                 sentence += " It stopped at its limit.";
-            return new RefreshEnd(request, outcome, _reason is null ? sentence : $"{sentence} The first: {_reason}");
+            return new Decision(outcome, _reason is null ? sentence : $"{sentence} The first: {_reason}");
         }
     }
 }

@@ -1,7 +1,6 @@
 using MassTransit;
 using Pipeline.Contracts.Urls;
-using Pipeline.Wire;
-using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Urls;
@@ -9,6 +8,8 @@ namespace Pipeline.Workers.Urls;
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class UrlsSlice
 {
+    private const int ConcurrentRefreshes = 8;
+
     /// <summary>Adds the queue <c>refresh-urls</c> and the sweep. Needs the rooms Storage, Persistence and Messaging.</summary>
     /// <exception cref="InvalidOperationException">A setting cannot be right; the process must not start.</exception>
     public static void AddUrls(this IBusRegistrationConfigurator bus, IConfiguration configuration)
@@ -23,32 +24,15 @@ internal static class UrlsSlice
         bus.AddSingleton<UrlSigner>();
         bus.AddSingleton<DueUrls>();
         bus.AddSingleton<UrlVariants>();
-        bus.AddSingleton<RefreshReceipts>();
-        bus.AddSingleton<PictureRefresh>();
+        bus.AddSingleton<ImageRefresh>();
         bus.AddSingleton<BulkRefresh>();
         const string OfProject = "exists (select from pipeline.images i where i.id = t.image_id and i.project_id = $1)";
         bus.AddSingleton(ErasureRule.Delete("urls", "image_urls", OfProject));
         bus.AddSingleton(ErasureRule.Delete("url-signings", "url_signings", OfProject));
         bus.AddHostedService<UrlSweeper>();
-        bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RefreshUrls>()));
-        bus.AddConsumer<RefreshUrlsConsumer, RefreshUrlsConsumerDefinition>();
-    }
-}
-
-/// <summary>Queue <c>refresh-urls</c>: short work, most of it waiting for other servers.</summary>
-internal sealed class RefreshUrlsConsumerDefinition : ConsumerDefinition<RefreshUrlsConsumer>
-{
-    private const int Concurrency = 8;
-
-    public RefreshUrlsConsumerDefinition() => ConcurrentMessageLimit = Concurrency;
-
-    protected override void ConfigureConsumer(
-        IReceiveEndpointConfigurator endpointConfigurator,
-        IConsumerConfigurator<RefreshUrlsConsumer> consumerConfigurator,
-        IRegistrationContext context
-    )
-    {
-        endpointConfigurator.PrefetchCount = Concurrency;
-        DatabaseRetries.Configure(endpointConfigurator, passes: e => e is PictureBusyException);
+        // Short work, most of it waiting for other servers.
+        bus.AddCommand<RefreshUrls, RefreshUrlsHandler>(_ =>
+            new(ConcurrentRefreshes) { Prefetch = ConcurrentRefreshes, Passes = e => e is ImageBusyException }
+        );
     }
 }

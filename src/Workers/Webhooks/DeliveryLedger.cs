@@ -2,6 +2,7 @@ using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Webhooks;
 using Pipeline.Wire;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
@@ -59,50 +60,40 @@ internal sealed class DeliveryLedger(NpgsqlDataSource source, TimeProvider clock
         await store.ExecuteNonQueryAsync(cancellation);
     }
 
-    public async Task<Decision> PingAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        PingWebhook command,
-        CancellationToken cancellation
-    )
+    public static async Task<Decision> PingAsync(CommandWork work, PingWebhook command)
     {
-        var now = clock.GetDatabaseNow();
+        var now = work.At;
         var body = new
         {
             type = "webhook.ping",
             timestamp = now,
             data = new { subscriptionId = command.SubscriptionId },
         };
-        await using var ping = new NpgsqlCommand(PingSql, connection, transaction);
+        await using var ping = new NpgsqlCommand(PingSql, work.Connection, work.Transaction);
         ping.Parameters.AddWithValue(command.SubscriptionId);
         ping.Parameters.AddWithValue(command.CommandId);
         ping.Parameters.AddWithValue(WireJson.Write(body));
         ping.Parameters.AddWithValue(now);
-        return await ping.ExecuteNonQueryAsync(cancellation) == 1 ? Decision.Applied() : NotActive;
+        return await ping.ExecuteNonQueryAsync(work.Cancellation) == 1 ? Decision.Applied() : NotActive;
     }
 
-    public async Task<Decision> ReplayAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        ReplayWebhook command,
-        CancellationToken cancellation
-    )
+    public static async Task<Decision> ReplayAsync(CommandWork work, ReplayWebhook command)
     {
-        await using (var ask = new NpgsqlCommand(IsActiveSql, connection, transaction))
+        await using (var ask = new NpgsqlCommand(IsActiveSql, work.Connection, work.Transaction))
         {
             ask.Parameters.AddWithValue(command.SubscriptionId);
-            if (!(bool)(await ask.ExecuteScalarAsync(cancellation))!)
+            if (!(bool)(await ask.ExecuteScalarAsync(work.Cancellation))!)
                 return NotActive;
         }
 
-        await using var replay = new NpgsqlCommand(ReplaySql, connection, transaction);
+        await using var replay = new NpgsqlCommand(ReplaySql, work.Connection, work.Transaction);
         replay.Parameters.AddWithValue(command.SubscriptionId);
         replay.Parameters.AddWithValue(
             NpgsqlDbType.Array | NpgsqlDbType.Uuid,
             (object?)command.MessageIds?.ToArray() ?? DBNull.Value
         );
-        replay.Parameters.AddWithValue(clock.GetDatabaseNow());
-        var count = await replay.ExecuteNonQueryAsync(cancellation);
+        replay.Parameters.AddWithValue(work.At);
+        var count = await replay.ExecuteNonQueryAsync(work.Cancellation);
         return count == 0
             ? Decision.Unchanged("There is no such delivery that has ended.")
             : Decision.Applied($"{count} to be delivered again.");

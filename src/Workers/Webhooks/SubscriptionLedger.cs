@@ -3,13 +3,14 @@ using System.Text;
 using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Webhooks;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
 
 /// <summary>The table <c>webhook_subscriptions</c>. A subscription's events are bound in the transaction that makes it.</summary>
-internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOptions options, TimeProvider clock)
+internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOptions options)
 {
     private const string CountSql =
         "select count(*) from pipeline.webhook_subscriptions where state <> 'removed' and id <> $1";
@@ -36,13 +37,9 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
         $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret ?? "")))}";
 
     /// <exception cref="BrokerAwayException">The events could not be bound. Worth a retry.</exception>
-    public async Task<Decision> SubscribeAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        SubscribeWebhook command,
-        CancellationToken cancellation
-    )
+    public async Task<Decision> SubscribeAsync(CommandWork work, SubscribeWebhook command)
     {
+        var (connection, transaction, cancellation) = (work.Connection, work.Transaction, work.Cancellation);
         await WebhookBindings.LockAsync(connection, cancellation);
         await using (var count = new NpgsqlCommand(CountSql, connection, transaction))
         {
@@ -58,7 +55,7 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
         subscribe.Parameters.AddWithValue(events);
         subscribe.Parameters.AddWithValue(NpgsqlDbType.Uuid, (object?)command.ProjectId ?? DBNull.Value);
         subscribe.Parameters.AddWithValue(command.Secret);
-        subscribe.Parameters.AddWithValue(clock.GetDatabaseNow());
+        subscribe.Parameters.AddWithValue(work.At);
         if (await subscribe.ExecuteNonQueryAsync(cancellation) == 0)
             return Decision.Unchanged("It is subscribed so already.");
 
@@ -66,16 +63,12 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
         return Decision.Applied();
     }
 
-    public async Task<Decision> RemoveAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        Guid subscriptionId,
-        CancellationToken cancellation
-    )
+    public static async Task<Decision> RemoveAsync(CommandWork work, Guid subscriptionId)
     {
+        var (connection, transaction, cancellation) = (work.Connection, work.Transaction, work.Cancellation);
         await using var remove = new NpgsqlCommand(RemoveSql, connection, transaction);
         remove.Parameters.AddWithValue(subscriptionId);
-        remove.Parameters.AddWithValue(clock.GetDatabaseNow());
+        remove.Parameters.AddWithValue(work.At);
         if (await remove.ExecuteNonQueryAsync(cancellation) == 0)
             return Decision.Unchanged("There is no such subscription.");
 

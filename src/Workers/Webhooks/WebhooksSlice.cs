@@ -11,6 +11,8 @@ namespace Pipeline.Workers.Webhooks;
 /// <summary>All that the host needs to know of this folder.</summary>
 internal static class WebhooksSlice
 {
+    private const string CommandsQueue = "webhook-commands";
+
     /// <summary>Adds the queues <c>webhook-commands</c> and <c>webhook-events</c>. Needs Persistence and Messaging.</summary>
     public static void AddWebhooks(this IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
@@ -23,7 +25,6 @@ internal static class WebhooksSlice
         bus.AddSingleton<DeliveryLedger>();
         bus.AddSingleton<DeliveryTurns>();
         bus.AddSingleton<WebhookSender>();
-        bus.AddSingleton<WebhookDesk>();
         bus.AddSingleton<WebhookMetrics>();
         bus.AddSingleton<WebhookKeeper>();
         bus.AddHostedService(provider => provider.GetRequiredService<WebhookKeeper>());
@@ -38,15 +39,18 @@ internal static class WebhooksSlice
             typeof(ReplayWebhook),
             typeof(PingWebhook),
         ];
-        bus.AddSingleton(
-            new WorkQueue(WebhookCommandsConsumerDefinition.Queue, [.. commands.Select(WireNames.ExchangeOf)])
+        bus.AddSingleton(new WorkQueue(CommandsQueue, [.. commands.Select(WireNames.ExchangeOf)]));
+        bus.AddCommand<SubscribeWebhook, SubscribeWebhookHandler>(_ => InOrder<SubscribeWebhook>(), CommandsQueue);
+        bus.AddCommand<UnsubscribeWebhook, UnsubscribeWebhookHandler>(
+            _ => InOrder<UnsubscribeWebhook>(),
+            CommandsQueue
         );
-        bus.AddConsumer<WebhookCommandsConsumer, WebhookCommandsConsumerDefinition>();
-        // Where it fails for good, its receipt is that of the command as its consumer compares it.
+        bus.AddCommand<ReplayWebhook, ReplayWebhookHandler>(_ => InOrder<ReplayWebhook>(), CommandsQueue);
+        bus.AddCommand<PingWebhook, PingWebhookHandler>(_ => InOrder<PingWebhook>(), CommandsQueue);
         bus.AddSingleton(
             new CarriedCommand(
                 typeof(SubscribeWebhook),
-                x => WebhookCommandsConsumer.WithoutSecret((SubscribeWebhook)x),
+                x => SubscribeWebhookHandler.WithoutSecret((SubscribeWebhook)x),
                 _ => 0
             )
         );
@@ -59,6 +63,10 @@ internal static class WebhooksSlice
                 typeof(WebhookEventConsumerDefinition<>).MakeGenericType(type)
             );
     }
+
+    // One at a time: those of one sender take effect in their order, and there are few.
+    private static CommandQueue<T> InOrder<T>()
+        where T : class => new(Concurrency: 1) { Passes = WebhookRetries.Pass };
 }
 
 /// <summary>Queue <c>webhook-events</c>, one consumer for each type of event.</summary>
@@ -77,4 +85,10 @@ internal sealed class WebhookEventConsumerDefinition<T> : ConsumerDefinition<Web
         endpointConfigurator.ConcurrentMessageLimit = 1;
         DatabaseRetries.Configure(consumerConfigurator, WebhookRetries.Pass);
     }
+}
+
+/// <summary>What passes by itself besides the database's own troubles.</summary>
+internal static class WebhookRetries
+{
+    public static bool Pass(Exception error) => error is BrokerAwayException;
 }

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using MassTransit;
 using Pipeline.Contracts;
 using Pipeline.Wire.Schemas;
+using Pipeline.Workers.Commands;
 using Pipeline.Workers.Lanes;
 using Pipeline.Workers.Tests.Architecture;
 using Shouldly;
@@ -19,6 +20,12 @@ public sealed partial class CommandKindTests
 
     private static readonly Type[] OfLanes = [.. Arguments(x => x.BaseType, typeof(LaneHandler<>))];
 
+    private static readonly Type[] OfHandlers =
+    [
+        .. Types.Where(x => !x.IsAbstract).SelectMany(x => ArgumentsOf(x, typeof(ICommandHandler<>))),
+    ];
+
+    /// <summary>Of messages that are no commands, besides <see cref="CommandConsumer{T}"/>, which has the handlers.</summary>
     private static readonly Type[] OfConsumers = [.. Types.SelectMany(x => ArgumentsOf(x, typeof(IConsumer<>)))];
 
     private static readonly (Type Machine, string Event, Type Message)[] OfSagas =
@@ -31,7 +38,7 @@ public sealed partial class CommandKindTests
     ];
 
     [Fact]
-    public void Every_public_command_is_carried_by_a_lane_a_consumer_or_a_saga_and_by_one_of_them_alone()
+    public void Every_public_command_is_carried_by_a_lane_a_handler_or_a_saga_and_by_one_of_them_alone()
     {
         var commands = MessageCatalog.Public.Where(x => x.IsCommand).ToArray();
         commands.Length.ShouldBeGreaterThan(20);
@@ -71,7 +78,8 @@ public sealed partial class CommandKindTests
     private static IEnumerable<string> Carriers(Type command) =>
         [
             .. OfLanes.Where(x => x == command).Select(_ => "a lane"),
-            .. OfConsumers.Where(x => x == command).Select(_ => "a consumer"),
+            .. OfHandlers.Where(x => x == command).Select(_ => "a handler"),
+            .. OfConsumers.Where(x => x == command).Select(_ => "a consumer without a receipt"),
             .. OfSagas.Where(x => x.Message == command).Select(x => x.Machine.Name),
         ];
 

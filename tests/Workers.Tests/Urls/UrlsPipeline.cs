@@ -39,10 +39,11 @@ public class UrlsPipeline : SlicePipeline
     internal ValueTask SendAsync(RefreshUrls command) => SendAsync(command, command.CommandId);
 
     /// <summary>Carries out a command that has come before, without its consumer's first look at its receipt.</summary>
-    internal Task<RefreshEnd?> RefreshAsync(RefreshUrls command) =>
+    internal Task RefreshAsync(RefreshUrls command) =>
         Worker
-            .Services.GetRequiredService<PictureRefresh>()
+            .Services.GetRequiredService<ImageRefresh>()
             .RefreshAsync(
+                Worker.Services.GetRequiredService<CommandRunner>(),
                 new RefreshRequest(command, CommandRequest.Of(command, replays: 0, sender: null)),
                 CancellationToken.None
             );

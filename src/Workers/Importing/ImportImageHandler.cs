@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using MassTransit;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Saving;
 using Pipeline.Formats;
@@ -15,26 +14,24 @@ namespace Pipeline.Workers.Importing;
 /// The object comes first and the row after it: a crash between the two leaves an object that the next delivery finds,
 /// never a row without its object. Safe to redeliver: the receipt says that it is done.
 /// </remarks>
-internal sealed partial class ImportImageConsumer(
+internal sealed partial class ImportImageHandler(
     ImportLedger ledger,
     ImportSource source,
     IImageStore store,
     ImportingOptions options,
-    ILogger<ImportImageConsumer> logger
-) : IConsumer<ImportImage>
+    ILogger<ImportImageHandler> logger
+) : ICommandHandler<ImportImage>
 {
-    public async Task Consume(ConsumeContext<ImportImage> context)
+    public async Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        ImportImage command,
+        CancellationToken cancellation
+    )
     {
-        var (cancellation, command) = (context.CancellationToken, context.Message);
-        var request = CommandRequest.Of(context);
-
-        var earlier = await ledger.RecallAsync(command, request, cancellation);
+        var earlier = await ImportLedger.RecallAsync(runner, command, request, cancellation);
         if (earlier == EarlierRun.None)
-        {
-            var decision = await DecideAsync(command, cancellation);
-            if (await ledger.RecordAsync(request, decision, cancellation))
-                Ended(command.CommandId, command.ImageId, decision.Outcome, decision.Reason);
-        }
+            await ledger.RecordAsync(runner, request, await DecideAsync(command, cancellation), cancellation);
 
         // A failed one is kept for its replay, and one of another command is not ours to delete.
         if (earlier is EarlierRun.None or EarlierRun.Decided && ObjectKeys.IsUpload(command.UploadKey))
@@ -129,9 +126,6 @@ internal sealed partial class ImportImageConsumer(
             UploadLeftBehind(key, e.Message);
         }
     }
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Import {CommandId} of image {ImageId}: {Outcome} {Reason}")]
-    private partial void Ended(Guid commandId, Guid imageId, string outcome, string? reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The upload {Key} is not needed any more but stays: {Error}")]
     private partial void UploadLeftBehind(string key, string error);

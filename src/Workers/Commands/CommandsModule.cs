@@ -5,20 +5,8 @@ using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Commands;
 
-/// <summary>
-/// A message whose receipt is not that of its own body: one between workers that carries out a command, or a command
-/// that is compared without its secrets.
-/// </summary>
-/// <param name="Message">The message's type.</param>
-/// <param name="CommandOf">Takes the command out of the message.</param>
-/// <param name="ReplaysOf">
-/// Takes out how often a person had replayed the command when it was handed over; replays of the message itself come on
-/// top.
-/// </param>
-internal sealed record CarriedCommand(Type Message, Func<object, object> CommandOf, Func<object, int> ReplaysOf);
-
-/// <summary>Puts the filter before the dead letters of the slices' queues.</summary>
-internal static class FailedCommands
+/// <summary>All that the host needs to know of this folder.</summary>
+internal static class CommandsModule
 {
     // The receipt of a project's storyboard is all that tells which one is the newest: an older one that is replayed
     // must find it. So each project keeps that one.
@@ -55,7 +43,8 @@ internal static class FailedCommands
         bus.AddSingleton(new RetentionRule("receipts", OldReceipts, keep));
         bus.AddSingleton(new RetentionRule("receipt_conflicts", "t.at < $1", keep));
         AddErasure(bus);
-        bus.AddSingleton<CommandAnswers>();
+        bus.AddSingleton<CommandRunner>();
+        bus.AddSingleton<CommandContents>();
         bus.AddSingleton<CommandFailures>();
         bus.AddSingleton<FailedCommandFilter>();
         bus.AddSingleton(new WorkQueue(DeadLetterCopy.Queue));

@@ -1,9 +1,7 @@
-using MassTransit;
 using Microsoft.EntityFrameworkCore;
 using Pipeline.Contracts.Generation;
 using Pipeline.Wire;
 using Pipeline.Workers.Commands;
-using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Models;
 using Pipeline.Workers.Persistence;
 
@@ -14,32 +12,34 @@ namespace Pipeline.Workers.Generation;
 /// Nothing is written for a good one: the saga writes it down, and the message is acknowledged only when the broker has
 /// confirmed the saga's. A crash in between sends that message twice, which the saga knows.
 /// </remarks>
-internal sealed class GenerateImageConsumer(
+internal sealed class GenerateImageHandler(
     IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
     GenerationOptions options,
     ConfirmedPublisher publisher,
-    CommandAnswers answers,
     TimeProvider clock
-) : IConsumer<GenerateImage>
+) : ICommandHandler<GenerateImage>
 {
-    public async Task Consume(ConsumeContext<GenerateImage> context)
+    public async Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest delivery,
+        GenerateImage request,
+        CancellationToken cancellation
+    )
     {
-        var request = context.Message;
-        var delivery = CommandRequest.Of(context);
         if (
             GenerateImageRules.Refuse(request, models.Knows, clock.GetUtcNow()) is { } rule
-            && !await IsTakenInAsync(delivery.Key, context.CancellationToken)
+            && !await IsTakenInAsync(delivery.Key, cancellation)
         )
         {
-            await answers.RefuseAsync(delivery, rule, context.CancellationToken);
+            await runner.RefuseAsync(delivery, rule, cancellation);
             return;
         }
 
         var identity = RequestIdentity.Of(request, options.ShareRenderings);
         var asked = new RequestGeneration(identity.GenerationId, identity.Hash, request, delivery.Replays);
         var message = WireMessage.Command(asked, request.CommandId, request.ProjectId);
-        await publisher.PublishAsync(message, context.CancellationToken);
+        await publisher.PublishAsync(message, cancellation);
     }
 
     /// <summary>

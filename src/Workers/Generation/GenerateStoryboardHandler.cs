@@ -1,9 +1,5 @@
-using MassTransit;
 using Microsoft.EntityFrameworkCore;
-using Npgsql;
-using NpgsqlTypes;
 using Pipeline.Contracts.Generation;
-using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Commands;
@@ -18,12 +14,11 @@ namespace Pipeline.Workers.Generation;
 /// The list of requests, the receipt and the requests themselves commit together. Ids are derived from the command, so
 /// that a redelivery makes the same requests and the saga takes them for what they are.
 /// </remarks>
-internal sealed class GenerateStoryboardConsumer(
+internal sealed class GenerateStoryboardHandler(
     IDbContextFactory<PipelineDbContext> contexts,
     ModelCatalog models,
-    CommandAnswers answers,
     TimeProvider clock
-) : IConsumer<GenerateStoryboard>
+) : RowCommandHandler<GenerateStoryboard>
 {
     private const string RecordSql = """
         with storyboard as (
@@ -33,30 +28,25 @@ internal sealed class GenerateStoryboardConsumer(
         select $1, $2, c, s, t from unnest($3, $4, $5) as x (c, s, t)
         """;
 
-    public async Task Consume(ConsumeContext<GenerateStoryboard> context)
+    protected override async Task<Decision?> DecideAsync(CommandWork work, GenerateStoryboard command)
     {
-        var command = context.Message;
-        var delivery = CommandRequest.Of(context);
-        var scenes = await ScenesAsync(command, context.CancellationToken);
+        var scenes = await ScenesAsync(command, work.Cancellation);
         var requests = scenes.SelectMany(x => Requests(command, x)).ToArray();
         if (Refuse(command, scenes, requests) is { } rule)
-        {
-            await answers.RefuseAsync(delivery, rule, context.CancellationToken);
-            return;
-        }
+            return Decision.Rejected(rule);
 
-        var announcements = requests
-            .Select(x => new Announcement(WireNames.ExchangeOf<GenerateImage>(), x.CommandId, WireJson.Write(x)))
-            .ToArray();
-        await answers.EndAsync(
-            delivery,
-            Outcomes.Applied,
-            reason: null,
-            announcements,
-            context.CancellationToken,
-            record: (connection, transaction) =>
-                RecordAsync(connection, transaction, command, requests, context.CancellationToken)
-        );
+        await RecordAsync(work, command, requests);
+        return Decision.Applied() with
+        {
+            Announcements =
+            [
+                .. requests.Select(x => new Announcement(
+                    WireNames.ExchangeOf<GenerateImage>(),
+                    x.CommandId,
+                    WireJson.Write(x)
+                )),
+            ],
+        };
     }
 
     private string? Refuse(GenerateStoryboard command, List<Scene> scenes, GenerateImage[] requests)
@@ -114,24 +104,17 @@ internal sealed class GenerateStoryboardConsumer(
                 command.Force
             ));
 
-    private async Task RecordAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        GenerateStoryboard command,
-        GenerateImage[] requests,
-        CancellationToken cancellation
-    )
+    private static async Task RecordAsync(CommandWork work, GenerateStoryboard command, GenerateImage[] requests)
     {
-        await using var record = new NpgsqlCommand(RecordSql, connection, transaction);
-        record.Parameters.AddWithValue(command.CommandId);
-        record.Parameters.AddWithValue(command.ProjectId);
-        record.Parameters.AddWithValue(requests.Select(x => x.CommandId).ToArray());
-        record.Parameters.AddWithValue(
-            NpgsqlDbType.Array | NpgsqlDbType.Text,
-            requests.Select(x => x.SceneId!).ToArray()
+        await using var record = work.Statement(
+            RecordSql,
+            command.CommandId,
+            command.ProjectId,
+            requests.Select(x => x.CommandId).ToArray(),
+            requests.Select(x => x.SceneId!).ToArray(),
+            requests.Select(x => x.Slot).ToArray(),
+            work.At
         );
-        record.Parameters.AddWithValue(requests.Select(x => x.Slot).ToArray());
-        record.Parameters.AddWithValue(clock.GetUtcNow());
-        await record.ExecuteNonQueryAsync(cancellation);
+        await record.ExecuteNonQueryAsync(work.Cancellation);
     }
 }
