@@ -23,6 +23,22 @@ public readonly record struct CommandKey(Guid Scope, Guid CommandId)
     public static CommandKey Of(Guid projectId, Guid commandId, string? sender) =>
         new(projectId == Guid.Empty && sender is not null ? ScopeOf(sender) : projectId, commandId);
 
+    /// <summary>The key of a command whose message does not say who has sent it.</summary>
+    /// <param name="command">Of a public contract, which all have a <c>commandId</c> and most a <c>projectId</c>.</param>
+    /// <exception cref="ArgumentException">It is no command.</exception>
+    public static CommandKey Of(object command) => Of(command, sender: null);
+
+    /// <inheritdoc cref="Of(object)"/>
+    /// <param name="command">Of a public contract.</param>
+    /// <param name="sender">The broker's user who has sent it; null where the message does not say.</param>
+    public static CommandKey Of(object command, string? sender)
+    {
+        var type = command.GetType();
+        return type.GetProperty("CommandId")?.GetValue(command) is Guid commandId
+            ? Of(type.GetProperty("ProjectId")?.GetValue(command) as Guid? ?? Guid.Empty, commandId, sender)
+            : throw new ArgumentException($"{type.Name} is no command.", nameof(command));
+    }
+
     /// <summary>The scope of a sender's commands that name no project.</summary>
     public static Guid ScopeOf(string sender) => NameBasedGuid.Create(Senders, sender);
 

@@ -89,6 +89,41 @@ public sealed class CommandScopeTests : Stack
         );
     }
 
+    [Fact]
+    public async Task Sender_that_a_message_names_in_a_header_is_not_believed()
+    {
+        HostWorker("worker");
+        await using var victim = await RawClient.ConnectAsync(await CreateUserAsync("workers"), saysWhoItIs: true);
+        await using var client = await RawClient.ConnectAsync(await CreateUserAsync("workers"), saysWhoItIs: true);
+        var contracts = MessageCatalog.Public.Where(x => x.IsCommand && !x.Requires("projectId")).ToArray();
+
+        // As a replay by the publisher names the first sender; here with and without the login that the broker checks.
+        foreach (var contract in contracts)
+        {
+            foreach (var login in new[] { client.UserId, null })
+            {
+                var command = new ForeignMessage(contract);
+                command.Body.Remove("projectId");
+                await using var raw = await RawClient.ConnectAsync(Broker);
+                var from = login is null ? raw : client;
+                await from.PublishAsync(
+                    contract.Name,
+                    "",
+                    command.Body.ToJsonString(),
+                    $"{command.CommandId}",
+                    contract.Name,
+                    headers: new() { [WireNames.SenderHeader] = victim.UserId }
+                );
+            }
+        }
+
+        await UntilAsync("a receipt for each", async () => await ScalarAsync<long>(CountSql) >= 2 * contracts.Length);
+        (await RowsAsync("select distinct scope from status.receipts", x => x.GetGuid(0))).ShouldBe(
+            [CommandKey.ScopeOf(client.UserId!), Guid.Empty],
+            ignoreOrder: true
+        );
+    }
+
     private Task<List<string>> ScopesAsync() =>
         RowsAsync(ScopesSql, x => $"{x.GetString(0)} {x.GetInt64(1)} {x.GetInt64(2)}");
 }

@@ -124,7 +124,10 @@ internal static class RebuildVerbs
                 {
                     if (await reads.RebuildAsync(commandId, cancellation) is { } rebuild)
                         text = rebuild.Progress;
-                    if (await receipts.FindAsync(new CommandKey(Guid.Empty, commandId), cancellation) is { } receipt)
+                    if (
+                        await receipts.FindAsync(CommandKey.Of(new RebuildCatalog(commandId)), cancellation) is
+                        { } receipt
+                    )
                         return await SentCommand.PrintAsync(receipt, context.Screen);
                 }
                 catch (NpgsqlException e) when (e.IsTransient)

@@ -113,7 +113,7 @@ internal static class GenerateStoryboardVerb
         return database is null || wait is not { } seconds
             ? Exit.Done
             : await new StoryboardWait(database, context.Screen, context.Clock).EndAsync(
-                new CommandKey(generate.ProjectId, generate.CommandId),
+                CommandKey.Of(generate),
                 TimeSpan.FromSeconds(seconds),
                 cancellation
             );
@@ -153,7 +153,7 @@ internal static class GenerateStoryboardVerb
 
         if (wait is not { } seconds)
             return Exit.Done;
-        CommandKey[] sent = [.. requests.Commands.Select(x => new CommandKey(x.ProjectId, x.CommandId))];
+        CommandKey[] sent = [.. requests.Commands.Select(CommandKey.Of)];
         var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
             sent,
             TimeSpan.FromSeconds(seconds),

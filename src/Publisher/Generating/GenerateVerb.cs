@@ -92,16 +92,11 @@ internal static class GenerateVerb
             return Exit.Done;
 
         var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
-            [new CommandKey(generate.ProjectId, generate.CommandId)],
+            [CommandKey.Of(generate)],
             TimeSpan.FromSeconds(seconds),
             cancellation
         );
-        return await EndReport.PrintAsync(
-            [new CommandKey(generate.ProjectId, generate.CommandId)],
-            ends,
-            seconds,
-            context.Screen
-        );
+        return await EndReport.PrintAsync([CommandKey.Of(generate)], ends, seconds, context.Screen);
     }
 
     public static async Task PrintAsync(GenerateImage generate, Screen screen)

@@ -107,8 +107,7 @@ internal static class ReconcileVerb
                 }
 
                 if (
-                    await receipts.FindAsync(new(Guid.Empty, command.CommandId), cancellation) is
-                    { Outcome: not "applied" } receipt
+                    await receipts.FindAsync(CommandKey.Of(command), cancellation) is { Outcome: not "applied" } receipt
                 )
                     throw new FailureException($"The reconciliation was {receipt.Outcome}: {receipt.Reason}");
                 if (row is not null)

@@ -72,7 +72,7 @@ internal static class RefreshUrlsVerb
                     return Exit.Done;
 
                 var limit = TimeSpan.FromSeconds(seconds);
-                var key = new CommandKey(refresh.ProjectId ?? Guid.Empty, refresh.CommandId);
+                var key = CommandKey.Of(refresh);
                 var ends = await new GenerationWait(database, context.Screen, context.Clock).EndsAsync(
                     [key],
                     limit,

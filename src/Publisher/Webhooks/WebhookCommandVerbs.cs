@@ -45,7 +45,6 @@ internal static class WebhookCommandVerbs
 
     // Standard Webhooks 1.0.0 wants 24 to 64.
     private const int SecretBytes = 32;
-
     private const int WaitSecondsDefault = 30;
     private const int WaitSecondsMax = 3_600;
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(200);
@@ -118,8 +117,8 @@ internal static class WebhookCommandVerbs
         );
     }
 
-    private static Command Build<T>(VerbRunner verbs, string name, string help, Func<Guid, Guid, T> make) =>
-        Build(verbs, name, help, (command, id, _) => make(command, id));
+    private static Command Build<T>(VerbRunner verbs, string name, string help, Func<Guid, Guid, T> make)
+        where T : notnull => Build(verbs, name, help, (command, id, _) => make(command, id));
 
     private static Command Build<T>(
         VerbRunner verbs,
@@ -128,6 +127,7 @@ internal static class WebhookCommandVerbs
         Func<Guid, Guid, ParseResult, T> make,
         params Option[] options
     )
+        where T : notnull
     {
         var id = new Argument<Guid>("SUBSCRIPTION") { Description = "The subscription's id." };
         var wait = Wait();
@@ -170,6 +170,7 @@ internal static class WebhookCommandVerbs
         CancellationToken cancellation,
         string? unknown = null
     )
+        where T : notnull
     {
         await using var database = new StatusDatabase(context.Settings.StatusDatabase);
         var name = WireNames.ExchangeOf<T>();
@@ -180,7 +181,7 @@ internal static class WebhookCommandVerbs
             );
 
         var reads = new ReceiptReads(database);
-        var key = new CommandKey((command as SubscribeWebhook)?.ProjectId ?? Guid.Empty, commandId);
+        var key = CommandKey.Of(command);
         var started = context.Clock.GetTimestamp();
         while (context.Clock.GetElapsedTime(started) < TimeSpan.FromSeconds(seconds))
         {

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 using MassTransit;
 using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
@@ -34,17 +33,16 @@ internal sealed record CommandRequest(Guid CommandId, Guid ProjectId, string Com
     /// <param name="sender">The broker's user who has sent it; null where the message does not say.</param>
     public static CommandRequest Of(object command, int replays, string? sender)
     {
-        var type = command.GetType();
-        var content = WireJson.Write(command, type);
-        using var body = JsonDocument.Parse(content);
-        var project =
-            body.RootElement.TryGetProperty("projectId", out var id) && id.ValueKind == JsonValueKind.String
-                ? id.GetGuid()
-                : Guid.Empty;
-        var commandId = body.RootElement.GetProperty("commandId").GetGuid();
-        return new CommandRequest(commandId, project, WireNames.ExchangeOf(type), content, replays)
+        var (type, key) = (command.GetType(), CommandKey.Of(command));
+        return new CommandRequest(
+            key.CommandId,
+            key.Scope,
+            WireNames.ExchangeOf(type),
+            WireJson.Write(command, type),
+            replays
+        )
         {
-            Scope = CommandKey.Of(project, commandId, sender).Scope,
+            Scope = CommandKey.Of(command, sender).Scope,
         };
     }
 
