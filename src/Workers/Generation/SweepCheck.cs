@@ -34,7 +34,7 @@ internal sealed class SweepCheck(GenerationOptions options)
     public static Task<bool> IsLateAsync(BehaviorContext<GenerationSaga, GenerationDeadlinePassed> context) =>
         AskAsync(context, IsLateSql);
 
-    /// <summary>Whether the request has this end in the lane, and has not been told of it: not that of an earlier save.</summary>
+    /// <summary>Whether this is the end of the request's save in the lane; that of an earlier save is not.</summary>
     public static Task<bool> IsSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
     {
         var settled = context.Message;

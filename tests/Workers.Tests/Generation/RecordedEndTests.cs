@@ -124,12 +124,12 @@ public sealed class RecordedEndTests(GenerationPipeline pipeline) : IClassFixtur
         (await AttemptsAsync(id)).ShouldBe("1 succeeded");
     }
 
-    /// <summary>One sweep sees both, in the same state; only a lease that it may judge is told of.</summary>
+    /// <summary>One sweep sees both, in the same state; it reports only a lease that it may judge.</summary>
     [Fact]
     public async Task Lapsed_lease_says_nothing_before_the_sweeps_have_gone_on_for_its_length()
     {
-        var (_, long1) = await BeginAsync();
-        var (_, short1) = await BeginAsync();
+        var (_, lasting) = await BeginAsync();
+        var (_, brief) = await BeginAsync();
         await pipeline.AskAsync(
             """
             insert into pipeline.generation_leases
@@ -137,20 +137,20 @@ public sealed class RecordedEndTests(GenerationPipeline pipeline) : IClassFixtur
             values ($1, 1, 1, $1, now() - interval '1 second', interval '1 hour'),
                    ($2, 1, 1, $2, now() - interval '1 second', interval '0')
             """,
-            long1,
-            short1
+            lasting,
+            brief
         );
 
-        await Until.TrueAsync("the other's", async () => await pipeline.SentAsync<RenderLeaseExpired>(short1) == 1);
+        await Until.TrueAsync("the other's", async () => await pipeline.SentAsync<RenderLeaseExpired>(brief) == 1);
 
-        (await pipeline.SentAsync<RenderLeaseExpired>(long1)).ShouldBe(0);
+        (await pipeline.SentAsync<RenderLeaseExpired>(lasting)).ShouldBe(0);
     }
 
     /// <summary>As if the message had gone out two seconds ago, and the saga's queue were behind.</summary>
     [Fact]
     public async Task Deadline_is_not_told_of_again_while_its_message_is_on_its_way()
     {
-        var (_, told) = await BeginAsync(DateTimeOffset.UtcNow.AddHours(1));
+        var (_, sent) = await BeginAsync(DateTimeOffset.UtcNow.AddHours(1));
         var (_, next) = await BeginAsync(DateTimeOffset.UtcNow.AddHours(1));
 
         await pipeline.AskAsync(
@@ -160,12 +160,12 @@ public sealed class RecordedEndTests(GenerationPipeline pipeline) : IClassFixtur
                 swept_at = case when correlation_id = $1 then now() - interval '2 seconds' end
             where correlation_id in ($1, $2)
             """,
-            told,
+            sent,
             next
         );
         await Until.TrueAsync("the other's", async () => await pipeline.SentAsync<GenerationDeadlinePassed>(next) == 1);
 
-        (await pipeline.SentAsync<GenerationDeadlinePassed>(told)).ShouldBe(0);
+        (await pipeline.SentAsync<GenerationDeadlinePassed>(sent)).ShouldBe(0);
     }
 
     [Fact]
