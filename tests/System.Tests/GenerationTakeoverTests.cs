@@ -53,7 +53,7 @@ public sealed class GenerationTakeoverTests : GenerationStack
             "it is let go",
             () => Task.FromResult(successors.Any(x => x.Log.Contains("is not begun", StringComparison.Ordinal)))
         );
-        await ExecuteAsync("update pipeline.generation_leases set lease_until = now()");
+        await ExecuteAsync("update pipeline.generation_leases set lease_until = now(), lease_length = '4 s'");
         await UntilEndedAsync(first, joined);
         (await this.HistoryOfAsync(Prompt)).ShouldBe("Rendering 1, Rendering 2, Saving 2, Completed 2");
         (await this.AttemptsOfAsync(Prompt)).ShouldBe("1 lost, 2 succeeded");

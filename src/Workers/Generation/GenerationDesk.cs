@@ -21,6 +21,8 @@ internal sealed class GenerationDesk(
     TimeProvider clock
 )
 {
+    private const string AllCancelled = "Every request was cancelled.";
+
     public void Remember(BehaviorContext<GenerationSaga, RequestGeneration> context)
     {
         var request = context.Message.Request;
@@ -103,13 +105,21 @@ internal sealed class GenerationDesk(
         Touch(context);
     }
 
-    public async Task RememberLostLeaseAsync(BehaviorContext<GenerationSaga, RenderLeaseExpired> context)
+    /// <summary>
+    /// Ends the attempt whose worker has stopped renewing its lease. Asked of the lease as it is now: where it was
+    /// renewed meanwhile, or its worker has recorded an end, that stands.
+    /// </summary>
+    public async Task<bool> LoseAttemptAsync(BehaviorContext<GenerationSaga, RenderLeaseExpired> context)
     {
         const string Reason = "The worker of the attempt stopped renewing its lease.";
-        context.Saga.FailureKind = RenderFailureKinds.Transient;
-        context.Saga.FailureReason = Reason;
+        var saga = context.Saga;
+        var (id, attempt) = (saga.CorrelationId, saga.Attempt);
+        if (!await AttemptEnds.LoseAsync(Db(context), id, attempt, Reason, context.CancellationToken))
+            return false;
+        saga.FailureKind = RenderFailureKinds.Transient;
+        saga.FailureReason = Reason;
         Touch(context);
-        await CloseAttemptAsync(context, "lost", Reason);
+        return true;
     }
 
     public bool MayTryAgain<T>(BehaviorContext<GenerationSaga, T> context)
@@ -138,6 +148,7 @@ internal sealed class GenerationDesk(
     public Task SaveAsync(BehaviorContext<GenerationSaga, RenderSucceeded> context)
     {
         context.Saga.ObjectKey = context.Message.ObjectKey;
+        context.Saga.DueAt = null;
         context.Saga.FailureKind = null;
         context.Saga.FailureReason = null;
         return SaveAgainAsync(context);
@@ -222,7 +233,7 @@ internal sealed class GenerationDesk(
 
     /// <summary>Nobody waits for the picture any more: rendering stops.</summary>
     public Task StopAsync(BehaviorContext<GenerationSaga, CancelGeneration> context) =>
-        StopAsync(context, "Every request was cancelled.", kind: null);
+        StopAsync(context, AllCancelled, kind: null);
 
     public Task RejectAgainAsync(BehaviorContext<GenerationSaga, RequestGeneration> context) =>
         EndAsync(context, Outcomes.Rejected, context.Saga.FailureReason!, context.Saga.FailureKind);
@@ -249,6 +260,19 @@ internal sealed class GenerationDesk(
     public static async Task<bool> HasOpenOrRetryableAsync(BehaviorContext<GenerationSaga, RetryGeneration> context) =>
         await HasOpenAsync(context) || await HasRetryableAsync(context);
 
+    /// <summary>
+    /// Whether requests may still be withdrawn: not once the image is recorded, since what is paid for is saved. The
+    /// last open ones take the attempt with them.
+    /// </summary>
+    public static async Task<bool> MayWithdrawAsync(BehaviorContext<GenerationSaga, CancelGeneration> context)
+    {
+        var (db, saga, cancellation) = (Db(context), context.Saga, context.CancellationToken);
+        var asker = Asker.Of(context.Message);
+        return await TargetLedger.AnyOpenOfOthersAsync(db, saga.CorrelationId, asker, cancellation)
+            ? !await AttemptEnds.IsRecordedAsync(db, saga.CorrelationId, saga.Attempt, cancellation)
+            : await CloseAttemptAsync(context, AllCancelled);
+    }
+
     /// <summary>The asker wants the picture no more; whoever else asked for it waits on, until its own deadline.</summary>
     public async Task WithdrawAsync(BehaviorContext<GenerationSaga, CancelGeneration> context)
     {
@@ -273,34 +297,26 @@ internal sealed class GenerationDesk(
         Touch(context);
     }
 
-    private Task StopAsync<T>(BehaviorContext<GenerationSaga, T> context, string reason, string? kind)
+    private Task<bool> StopAsync<T>(BehaviorContext<GenerationSaga, T> context, string reason, string? kind)
         where T : class
     {
         context.Saga.DueAt = null;
         context.Saga.FailureKind = kind ?? context.Saga.FailureKind;
         context.Saga.FailureReason = reason;
         Touch(context);
-        return CloseAttemptAsync(context, "cancelled", reason);
+        return CloseAttemptAsync(context, reason);
     }
 
-    /// <summary>
-    /// Whoever renders the attempt loses the lease and stops; whoever would begin it finds that it has ended. One that
-    /// ended by itself keeps its end.
-    /// </summary>
-    private async Task CloseAttemptAsync<T>(BehaviorContext<GenerationSaga, T> context, string outcome, string reason)
-        where T : class
-    {
-        var (id, attempt) = (context.Saga.CorrelationId, context.Saga.Attempt);
-        await Db(context)
-            .Database.ExecuteSqlAsync(
-                $"""
-                with ended as (delete from pipeline.generation_leases where generation_id = {id})
-                insert into pipeline.generation_attempts (generation_id, attempt, outcome, reason, ended_at)
-                values ({id}, {attempt}, {outcome}, {reason}, {clock.GetUtcNow()}) on conflict do nothing
-                """,
-                context.CancellationToken
-            );
-    }
+    /// <inheritdoc cref="AttemptEnds.CloseAsync"/>
+    public static Task<bool> CloseAttemptAsync<T>(BehaviorContext<GenerationSaga, T> context, string reason)
+        where T : class =>
+        AttemptEnds.CloseAsync(
+            Db(context),
+            context.Saga.CorrelationId,
+            context.Saga.Attempt,
+            reason,
+            context.CancellationToken
+        );
 
     private static PipelineDbContext Db<T>(BehaviorContext<GenerationSaga, T> context)
         where T : class => context.GetPayload<PipelineDbContext>();

@@ -11,6 +11,7 @@ namespace Pipeline.Workers.Generation;
 /// </summary>
 internal sealed class GenerationStateMachine : MassTransitStateMachine<GenerationSaga>
 {
+    private const string IsRendered = "The image is rendered already: what is paid for is saved.";
     private const string NoneToCancel = "The project has no open request for this generation.";
     private const string NoneToRetry = "The project has no request for this generation that can be retried.";
 
@@ -64,8 +65,8 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             ),
             Settle(desk),
             Withdraw(removal),
-            Ignore(RemovalEnded),
-            Ignore(Rendered), // Of an attempt that was given up: its lease was lost, and its result with it.
+            // A copy of the attempt's message was rendered before its time: the image is there.
+            When(Rendered, x => IsCurrent(x, x.Message.Attempt)).ThenAsync(desk.SaveAsync).TransitionTo(Saving),
             Ignore(Failed),
             Ignore(Postponed),
             Ignore(LeaseExpired)
@@ -87,22 +88,19 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 ),
             When(LeaseExpired, x => IsCurrent(x, x.Message.Attempt))
                 .IfAsync(
-                    SweepCheck.IsLapsedAsync,
-                    lapsed =>
-                        lapsed
-                            .ThenAsync(desk.RememberLostLeaseAsync)
-                            .IfElse(
-                                desk.MayTryAgain,
-                                retry => retry.ThenAsync(desk.RenderNextAsync),
-                                end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
-                            )
+                    desk.LoseAttemptAsync,
+                    lost =>
+                        lost.IfElse(
+                            desk.MayTryAgain,
+                            retry => retry.ThenAsync(desk.RenderNextAsync),
+                            end => end.ThenAsync(desk.AbandonAsync).TransitionTo(Abandoned)
+                        )
                 ),
             When(Postponed, x => IsCurrent(x, x.Message.Attempt)).Then(desk.Postpone).TransitionTo(Requested),
             EndLate(desk, "The deadline passed before an attempt began."),
             Cancel(desk, commands),
             Settle(desk),
             Withdraw(removal),
-            Ignore(RemovalEnded),
             When(Due, x => IsCurrent(x, x.Message.Attempt))
                 .IfAsync(check.IsDueAsync, stale => stale.ThenAsync(desk.RenderAsync)), // Dispatched again.
             Retry(desk, commands, GenerationDesk.HasRetryableAsync, x => x)
@@ -112,21 +110,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             Saving,
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.SaveAgainAsync),
             Settle(desk).IfAsync(GenerationDesk.IsUnwantedAsync, done => done.TransitionTo(Completed)),
-            When(Released).ThenAsync(removal.ReleaseAsync), // What is being saved ends in the lane.
-            Ignore(RemovalEnded),
-            Ignore(Rendered),
-            Ignore(Failed),
-            Ignore(Postponed),
-            Ignore(Due),
-            Ignore(LeaseExpired),
-            Ignore(DeadlinePassed), // The picture is there; saving it takes no attempt.
-            Leave(CancelAsked, commands, NoneToCancel), // Too late: what is rendered and paid for is saved.
-            Retry(
-                desk,
-                commands,
-                GenerationDesk.HasRetryableAsync,
-                x => x.ThenAsync(desk.SaveReopenedAsync).TransitionTo(Saving)
-            )
+            When(Released).ThenAsync(removal.ReleaseAsync) // What is being saved ends in the lane.
         );
 
         During(
@@ -138,21 +122,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     wanted => wanted.ThenAsync(desk.SaveAgainAsync).TransitionTo(Saving)
                 ),
             Settle(desk),
-            Release(removal),
-            Ignore(RemovalEnded),
-            Ignore(Rendered),
-            Ignore(Failed),
-            Ignore(Postponed),
-            Ignore(Due),
-            Ignore(LeaseExpired),
-            Ignore(DeadlinePassed),
-            Leave(CancelAsked, commands, NoneToCancel),
-            Retry(
-                desk,
-                commands,
-                GenerationDesk.HasRetryableAsync,
-                x => x.ThenAsync(desk.SaveReopenedAsync).TransitionTo(Saving)
-            )
+            Release(removal)
         );
 
         During(
@@ -170,15 +140,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 x => x.ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
             ),
             Settle(desk),
-            Release(removal),
-            Ignore(RemovalEnded),
-            Ignore(Rendered),
-            Ignore(Failed),
-            Ignore(Postponed),
-            Ignore(Due),
-            Ignore(LeaseExpired),
-            Ignore(DeadlinePassed),
-            Leave(CancelAsked, commands, NoneToCancel)
+            Release(removal)
         );
 
         During(
@@ -186,14 +148,6 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
             When(Asked).ThenAsync(desk.JoinAsync).ThenAsync(desk.RejectAgainAsync),
             Settle(desk),
             Release(removal),
-            Ignore(RemovalEnded),
-            Ignore(Rendered),
-            Ignore(Failed),
-            Ignore(Postponed),
-            Ignore(Due),
-            Ignore(LeaseExpired),
-            Ignore(DeadlinePassed),
-            Leave(CancelAsked, commands, NoneToCancel),
             Leave(RetryAsked, commands, NoneToRetry)
         );
 
@@ -217,11 +171,6 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 .ThenAsync(removal.WithdrawAsync)
                 .IfAsync(GenerationRemoval.IsAwaitedByNobodyAsync, none => none.Then(removal.Forget)),
             Ignore(Settled),
-            Ignore(Rendered),
-            Ignore(Failed),
-            Ignore(Postponed),
-            Ignore(LeaseExpired),
-            Ignore(DeadlinePassed),
             CancelWaiting(desk, removal, commands),
             Leave(RetryAsked, commands, NoneToRetry)
         );
@@ -234,17 +183,36 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                     GenerationDesk.IsWantedAsync,
                     wanted => wanted.Then(desk.Remember).ThenAsync(desk.RenderAnewAsync).TransitionTo(Rendering)
                 ),
-            Ignore(RemovalEnded),
             When(Released).ThenAsync(removal.ReleaseAsync),
             Ignore(Settled),
-            Ignore(Rendered),
+            Leave(RetryAsked, commands, NoneToRetry)
+        );
+
+        During(
+            [Saving, Completed],
+            Retry(
+                desk,
+                commands,
+                GenerationDesk.HasRetryableAsync,
+                x => x.ThenAsync(desk.SaveReopenedAsync).TransitionTo(Saving)
+            )
+        );
+        During(
+            [Saving, Completed, Abandoned, Cancelled, Rejected, Removed],
+            Ignore(Due),
+            Leave(CancelAsked, commands, NoneToCancel) // Too late: what is rendered and paid for is saved.
+        );
+        During(
+            [Saving, Completed, Abandoned, Cancelled, Rejected, Removing, Removed],
+            Ignore(Rendered), // No attempt is under way; its deadline is over with it.
             Ignore(Failed),
             Ignore(Postponed),
-            Ignore(Due),
             Ignore(LeaseExpired),
-            Ignore(DeadlinePassed),
-            Leave(CancelAsked, commands, NoneToCancel),
-            Leave(RetryAsked, commands, NoneToRetry)
+            Ignore(DeadlinePassed)
+        );
+        During(
+            [Requested, Rendering, Saving, Completed, Abandoned, Cancelled, Rejected, Removed],
+            Ignore(RemovalEnded)
         );
     }
 
@@ -299,7 +267,7 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
     private EventActivityBinder<GenerationSaga, GenerationDeadlinePassed> EndLate(GenerationDesk desk, string reason) =>
         When(DeadlinePassed, x => IsCurrent(x, x.Message.Attempt))
             .IfAsync(
-                SweepCheck.IsLateAsync,
+                async x => await SweepCheck.IsLateAsync(x) && await GenerationDesk.CloseAttemptAsync(x, reason),
                 late => late.ThenAsync(x => desk.EndAsync(x, Outcomes.Failed, reason)).TransitionTo(Abandoned)
             );
 
@@ -339,7 +307,12 @@ internal sealed class GenerationStateMachine : MassTransitStateMachine<Generatio
                 x =>
                     x.IfElseAsync(
                         GenerationDesk.HasOpenAsync,
-                        own => then(own.ThenAsync(desk.WithdrawAsync).ThenAsync(commands.ApplyAsync)),
+                        own =>
+                            own.IfElseAsync(
+                                GenerationDesk.MayWithdrawAsync,
+                                open => then(open.ThenAsync(desk.WithdrawAsync).ThenAsync(commands.ApplyAsync)),
+                                rendered => rendered.ThenAsync(y => commands.LeaveAsync(y, IsRendered))
+                            ),
                         none => none.ThenAsync(y => LeaveAsync(y, commands, NoneToCancel))
                     )
             );

@@ -25,49 +25,63 @@ internal sealed partial class GenerationSweeper(
 
     // A claim hides a row from the other sweeps for so long; should its message be lost, it is found again.
     private static readonly TimeSpan ClaimLength = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan DeadlineClaimLength = TimeSpan.FromSeconds(1);
+
+    // Between two looks at what was replayed, in sweeps: people do that seldom, and all failed requests are looked at.
+    private const int ReplayedEvery = 20;
+
+    private readonly HealthyTime _healthy = new(clock, options.SweepEvery + TimeSpan.FromSeconds(5));
+    private int _untilReplayed;
 
     protected override async Task SweepAsync(CancellationToken stopping)
     {
-        await SweepAttemptsAsync(Sweep.Due, (id, attempt) => new RenderDue(id, attempt), ClaimLength, stopping);
-        await SweepAttemptsAsync(
+        try
+        {
+            await SweepAllAsync(stopping);
+        }
+        catch
+        {
+            _healthy.Broken();
+            throw;
+        }
+    }
+
+    private async Task SweepAllAsync(CancellationToken stopping)
+    {
+        await SweepAsync(
             Sweep.Lapsed,
-            (id, attempt) => new RenderLeaseExpired(id, attempt),
+            OfAttempt((id, attempt) => new RenderLeaseExpired(id, attempt)),
+            () => _healthy.IsUnbroken,
+            [ClaimLength, _healthy.Seen()],
+            stopping
+        );
+        // Before those that would begin an attempt.
+        await SweepAsync(
+            Sweep.Deadline,
+            OfAttempt((id, attempt) => new GenerationDeadlinePassed(id, attempt)),
             ClaimLength,
             stopping
         );
-        await SweepAttemptsAsync(
-            Sweep.Deadline,
-            (id, attempt) => new GenerationDeadlinePassed(id, attempt),
-            DeadlineClaimLength,
-            stopping
-        );
-        await SweepAttemptsAsync(
+        await SweepAsync(Sweep.Due, OfAttempt((id, attempt) => new RenderDue(id, attempt)), ClaimLength, stopping);
+        await SweepAsync(
             Sweep.Stale,
-            (id, attempt) => new RenderDue(id, attempt),
+            OfAttempt((id, attempt) => new RenderDue(id, attempt)),
             options.StaleAfter,
             stopping
         );
-        await SweepAsync(Sweep.Settled, ClaimLength, ReadSettled, stopping);
+        await SweepAsync(Sweep.Settled, ReadSettled, ClaimLength, stopping);
+        if (_untilReplayed-- > 0)
+            return;
+        await SweepAsync(Sweep.Replayed, ReadSettled, ClaimLength, stopping);
+        _untilReplayed = ReplayedEvery;
     }
 
-    private Task SweepAttemptsAsync<T>(
-        Sweep sweep,
-        Func<Guid, int, T> message,
-        TimeSpan parameter,
-        CancellationToken stopping
-    ) =>
-        SweepAsync(
-            sweep,
-            parameter,
-            row =>
-            {
-                var (id, attempt) = (row.GetGuid(0), row.GetInt32(1));
-                Found(typeof(T).Name, id, attempt);
-                return message(id, attempt);
-            },
-            stopping
-        );
+    private Func<NpgsqlDataReader, T> OfAttempt<T>(Func<Guid, int, T> message) =>
+        row =>
+        {
+            var (id, attempt) = (row.GetGuid(0), row.GetInt32(1));
+            Found(typeof(T).Name, id, attempt);
+            return message(id, attempt);
+        };
 
     private static TargetSettled ReadSettled(NpgsqlDataReader row) =>
         new(
@@ -79,11 +93,24 @@ internal sealed partial class GenerationSweeper(
             row.IsDBNull(5) ? null : row.GetInt64(5)
         );
 
+    private Task SweepAsync<T>(
+        Sweep sweep,
+        Func<NpgsqlDataReader, T> message,
+        TimeSpan claimLength,
+        CancellationToken stopping
+    ) => SweepAsync(sweep, message, () => true, [claimLength], stopping);
+
     /// <summary>Claims rows and queues a message for each one, in one transaction.</summary>
+    /// <param name="sweep">What to look for.</param>
+    /// <param name="message">The message of a row.</param>
+    /// <param name="counts">Asked behind the statement; where it is false, nothing is claimed.</param>
+    /// <param name="parameters">The statement's, from <c>$2</c>.</param>
+    /// <param name="stopping">The process's.</param>
     private async Task SweepAsync<T>(
         Sweep sweep,
-        TimeSpan parameter,
         Func<NpgsqlDataReader, T> message,
+        Func<bool> counts,
+        TimeSpan[] parameters,
         CancellationToken stopping
     )
     {
@@ -93,12 +120,15 @@ internal sealed partial class GenerationSweeper(
         await using (var command = new NpgsqlCommand(sweep.Sql, connection, transaction))
         {
             command.Parameters.AddWithValue(BatchLimit);
-            command.Parameters.AddWithValue(parameter);
+            foreach (var parameter in parameters)
+                command.Parameters.AddWithValue(parameter);
             await using var row = await command.ExecuteReaderAsync(stopping);
             while (await row.ReadAsync(stopping))
                 found.Add(ToSaga(message(row)));
         }
 
+        if (!counts())
+            return;
         await Outbox.AppendAsync(connection, transaction, found, stopping);
         await transaction.CommitAsync(stopping);
         metrics.Swept(sweep.Finding, found.Count);

@@ -9,18 +9,25 @@ namespace Pipeline.Workers.Generation;
 /// </remarks>
 internal sealed record Sweep(string Finding, string Sql)
 {
-    /// <summary>An attempt that waited may begin, or a removal is to be sent again. Of <c>g</c>, a row of <c>generation_requests</c>.</summary>
-    public const string IsDue = "g.current_state in ('Requested', 'Removing') and g.due_at <= now()";
+    /// <summary>
+    /// An attempt that waited may begin before its deadline, or a removal is to be sent again. Of <c>g</c>, a row of
+    /// <c>generation_requests</c>.
+    /// </summary>
+    public const string IsDue = """
+        g.due_at <= now()
+        and (g.current_state = 'Removing'
+            or g.current_state = 'Requested' and (g.deadline_at is null or g.deadline_at > now()))
+        """;
 
     /// <summary>
-    /// An attempt has neither a lease nor an appointment for <c>$2</c>: alive is who renews a lease, however long it
-    /// takes.
+    /// Nobody has begun an attempt for <c>$2</c>, or has said how it ended: alive is who renews a lease, however long it
+    /// takes. One whose lease has lapsed is not begun again; the next one is.
     /// </summary>
     /// <inheritdoc cref="IsDue"/>
     public const string IsStale = """
         g.current_state = 'Rendering' and g.updated_at <= now() - $2 and not exists (
             select from pipeline.generation_leases l
-            where l.generation_id = g.correlation_id and l.attempt = g.attempt and l.lease_until > now())
+            where l.generation_id = g.correlation_id and l.attempt = g.attempt)
         """;
 
     /// <summary>
@@ -38,26 +45,26 @@ internal sealed record Sweep(string Finding, string Sql)
             where a.generation_id = g.correlation_id and a.attempt = g.attempt and a.outcome = 'succeeded'))
         """;
 
-    /// <summary>Leases of current attempts that nobody has renewed in time.</summary>
-    public const string LapsedLeases = """
-        select l.generation_id from pipeline.generation_leases l
-        join pipeline.generation_requests g on g.correlation_id = l.generation_id
-            and g.attempt = l.attempt and g.current_state = 'Rendering'
-        where l.lease_until <= now()
-        """;
-
     /// <summary>
-    /// Requests that have their end in the lane. The receipts are the truth about saves: an import that ended without a
-    /// save, or the save's own.
+    /// Ends of requests in the lane. The receipts are the truth about saves: an import that ended without a save, or
+    /// the save's own.
     /// </summary>
-    public const string EndedTargets = """
+    public const string Ends = """
         select t.command_id, t.project_id, coalesce(s.outcome, i.outcome) as outcome,
                coalesce(s.reason, i.reason) as reason, s.project_version
         from pipeline.generation_targets t
         join pipeline.receipts i on i.command_id = t.import_command_id and i.scope = t.project_id
         left join pipeline.receipts s on s.command_id = i.follow_up_id and s.scope = t.project_id
-        where t.outcome is null and t.import_command_id is not null
-            and (s.command_id is not null or i.outcome <> 'applied')
+        where t.import_command_id is not null and (s.command_id is not null or i.outcome <> 'applied')
+        """;
+
+    /// <summary>The request is open. Of <c>t</c>, a row of <see cref="Ends"/>.</summary>
+    public const string IsOpen = "t.outcome is null";
+
+    /// <summary>A person has replayed the failed import or save of a request, and it did not fail again.</summary>
+    /// <inheritdoc cref="IsOpen"/>
+    public const string IsReplayed = """
+        t.outcome = 'failed' and coalesce(s.outcome, i.outcome) <> 'failed'
         """;
 
     public static readonly Sweep Due = new(
@@ -72,12 +79,17 @@ internal sealed record Sweep(string Finding, string Sql)
         """
     );
 
+    /// <summary>Leases of current attempts that nobody has renewed, though this process has found the database well for <c>$3</c>.</summary>
     public static readonly Sweep Lapsed = new(
         "lease-lapsed",
-        $"""
+        """
         update pipeline.generation_leases set swept_at = now()
         where generation_id in (
-            {LapsedLeases} and (l.swept_at is null or l.swept_at < l.lease_until or l.swept_at <= now() - $2)
+            select l.generation_id from pipeline.generation_leases l
+            join pipeline.generation_requests g on g.correlation_id = l.generation_id
+                and g.attempt = l.attempt and g.current_state = 'Rendering'
+            where l.lease_until <= now() and l.lease_length <= $3
+            and (l.swept_at is null or l.swept_at < l.lease_until or l.swept_at <= now() - $2)
             limit $1 for update of l skip locked)
         returning generation_id, attempt
         """
@@ -107,15 +119,17 @@ internal sealed record Sweep(string Finding, string Sql)
         """
     );
 
-    public static readonly Sweep Settled = new(
-        "settled",
+    public static readonly Sweep Settled = new("settled", SettledSql(IsOpen));
+
+    public static readonly Sweep Replayed = new("replayed", SettledSql(IsReplayed));
+
+    private static string SettledSql(string which) =>
         $"""
-        with ended as (
-            {EndedTargets} and (t.told_at is null or t.told_at <= now() - $2)
-            limit $1 for update of t skip locked)
-        update pipeline.generation_targets t set told_at = now() from ended e
-        where t.command_id = e.command_id and t.project_id = e.project_id
-        returning t.generation_id, t.project_id, t.command_id, e.outcome, e.reason, e.project_version
-        """
-    );
+            with ended as (
+                {Ends} and {which} and (t.told_at is null or t.told_at <= now() - $2)
+                limit $1 for update of t skip locked)
+            update pipeline.generation_targets t set told_at = now() from ended e
+            where t.command_id = e.command_id and t.project_id = e.project_id
+            returning t.generation_id, t.project_id, t.command_id, e.outcome, e.reason, e.project_version
+            """;
 }

@@ -19,12 +19,11 @@ internal sealed class SweepCheck(GenerationOptions options)
         select exists (select from pipeline.generation_requests g where g.correlation_id = $1 and {Sweep.IsLate})
         """;
 
-    private const string IsLapsedSql = $"select exists ({Sweep.LapsedLeases} and l.generation_id = $1)";
-
     private const string IsSettledSql = $"""
         select exists (
-            {Sweep.EndedTargets}
-            and t.generation_id = $1 and t.project_id = $2 and t.command_id = $3 and coalesce(s.outcome, i.outcome) = $4)
+            {Sweep.Ends} and ({Sweep.IsOpen} or {Sweep.IsReplayed})
+            and t.generation_id = $1 and t.project_id = $2 and t.command_id = $3
+            and coalesce(s.outcome, i.outcome) = $4 and coalesce(s.reason, i.reason) is not distinct from $5)
         """;
 
     /// <summary>Whether the attempt may begin, or is stale.</summary>
@@ -35,13 +34,19 @@ internal sealed class SweepCheck(GenerationOptions options)
     public static Task<bool> IsLateAsync(BehaviorContext<GenerationSaga, GenerationDeadlinePassed> context) =>
         AskAsync(context, IsLateSql);
 
-    /// <summary>Whether the worker of the current attempt has not renewed its lease.</summary>
-    public static Task<bool> IsLapsedAsync(BehaviorContext<GenerationSaga, RenderLeaseExpired> context) =>
-        AskAsync(context, IsLapsedSql);
-
-    /// <summary>Whether the request has this end in the lane.</summary>
-    public static Task<bool> IsSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context) =>
-        AskAsync(context, IsSettledSql, context.Message.ProjectId, context.Message.CommandId, context.Message.Outcome);
+    /// <summary>Whether this is the end of the request's save in the lane; that of an earlier save is not.</summary>
+    public static Task<bool> IsSettledAsync(BehaviorContext<GenerationSaga, TargetSettled> context)
+    {
+        var settled = context.Message;
+        return AskAsync(
+            context,
+            IsSettledSql,
+            settled.ProjectId,
+            settled.CommandId,
+            settled.Outcome,
+            (object?)settled.Reason ?? DBNull.Value
+        );
+    }
 
     private static async Task<bool> AskAsync(
         BehaviorContext<GenerationSaga> context,

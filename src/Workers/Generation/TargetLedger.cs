@@ -143,6 +143,19 @@ internal sealed class TargetLedger(TimeProvider clock)
         CancellationToken cancellation
     ) => Open(db, generationId, asker).AnyAsync(cancellation);
 
+    /// <summary>Whether anyone but the asker waits for the image.</summary>
+    public static Task<bool> AnyOpenOfOthersAsync(
+        PipelineDbContext db,
+        Guid generationId,
+        Asker asker,
+        CancellationToken cancellation
+    ) =>
+        Open(db, generationId)
+            .AnyAsync(
+                x => x.ProjectId != asker.ProjectId || (asker.ImageId != null && x.ImageId != asker.ImageId),
+                cancellation
+            );
+
     /// <summary>Requests that wait for a picture and have not been handed to the import.</summary>
     public static Task<List<GenerationTarget>> ToHandOverAsync(
         PipelineDbContext db,
@@ -159,8 +172,8 @@ internal sealed class TargetLedger(TimeProvider clock)
     )
     {
         var target = await db.Set<GenerationTarget>().FindAsync([settled.CommandId, settled.ProjectId], cancellation);
-        if (target is null || target.Outcome is not null)
-            return; // Said before.
+        if (target is null || target.Outcome is not (null or Outcomes.Failed))
+            return; // Said before. One that failed is settled anew by the replay of its import or save.
 
         var isSaved = settled.Outcome is Outcomes.Applied or Outcomes.Unchanged or Outcomes.TargetMissing;
         var announcement = isSaved
@@ -298,8 +311,8 @@ internal sealed class TargetLedger(TimeProvider clock)
             attempts,
             Now()
         );
-        // The end after a retry by a person is another event than the one before.
-        return Announcement.Of(target.Key, ended, part ?? $" {saga.Attempt} {target.ImportCommandId}");
+        // The end after a retry or a replay by a person is another event than the one before.
+        return Announcement.Of(target.Key, ended, part ?? $" {saga.Attempt} {target.ImportCommandId} {outcome}");
     }
 
     private Receipt NewReceipt(

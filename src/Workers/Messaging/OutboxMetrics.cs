@@ -10,6 +10,7 @@ internal sealed class OutboxMetrics
     private readonly Counter<long> _relayed;
     private readonly ObservableGauge<long> _waiting;
     private (long Messages, double OldestSeconds)? _last;
+    private int? _held;
 
     public OutboxMetrics(IMeterFactory meters)
     {
@@ -27,6 +28,12 @@ internal sealed class OutboxMetrics
             "s",
             "How long the oldest of them has waited"
         );
+        meter.CreateObservableGauge(
+            "pipeline.outbox.held",
+            () => _held is { } held ? [new Measurement<int>(held)] : Enumerable.Empty<Measurement<int>>(),
+            "{hold}",
+            "Messages and exchanges that are passed over, because the broker closes the channel on them"
+        );
     }
 
     /// <summary>False where nobody would see the numbers, which cost a query.</summary>
@@ -38,7 +45,9 @@ internal sealed class OutboxMetrics
     /// <param name="oldestSeconds">Age of the oldest; 0 where there is none.</param>
     public void Measured(long waiting, double oldestSeconds) => _last = (waiting, oldestSeconds);
 
-    public void NoLongerLeader() => _last = null;
+    public void Held(int holds) => _held = holds;
+
+    public void NoLongerLeader() => (_last, _held) = (null, null);
 
     private IEnumerable<Measurement<T>> Of<T>(Func<(long Messages, double OldestSeconds), T> value)
         where T : struct => _last is { } last ? [new Measurement<T>(value(last))] : [];

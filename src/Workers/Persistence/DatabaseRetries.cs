@@ -13,8 +13,8 @@ internal static class DatabaseRetries
 {
     private const int Retries = 8;
 
-    // 15 minutes, well below RabbitMQ's consumer time-out of 30, which would close the channel with all its messages.
-    private const int OutageRetries = 450;
+    // Well below RabbitMQ's consumer time-out of 30 minutes, which would close the channel with all its messages.
+    private static readonly TimeSpan OutageLimit = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(2);
 
     /// <param name="endpoint">Of the queue.</param>
@@ -34,7 +34,7 @@ internal static class DatabaseRetries
         use(retry =>
         {
             retry.Handle<Exception>(IsOutage);
-            retry.Interval(OutageRetries, OutagePause);
+            retry.SetRetryPolicy(x => new TimedRetryPolicy(x, OutagePause, OutageLimit, TimeProvider.System));
         });
         use(retry =>
         {

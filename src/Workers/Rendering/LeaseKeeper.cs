@@ -5,6 +5,11 @@ internal sealed partial class LeaseKeeper : IAsyncDisposable
 {
     private const int RenewalsPerLease = 3;
 
+    // After an error: the next try, and how long each may take. A lapsed lease can be renewed until a sweep has found
+    // it, and the sweeps wait for a lease's length when the database comes back.
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan TryLimit = TimeSpan.FromSeconds(5);
+
     private readonly CancellationTokenSource _done = new();
     private readonly CancellationTokenSource _lost = new();
     private readonly ILogger _logger;
@@ -29,15 +34,19 @@ internal sealed partial class LeaseKeeper : IAsyncDisposable
 
     private async Task RenewAsync(RenderLeases leases, RenderClaim claim, TimeSpan interval, TimeProvider clock)
     {
+        var pause = interval;
         while (true)
         {
             try
             {
-                await Task.Delay(interval, clock, _done.Token);
-                if (await leases.RenewAsync(claim, _done.Token))
-                    continue;
-                await _lost.CancelAsync();
-                return;
+                await Task.Delay(pause, clock, _done.Token);
+                if (!await TryRenewAsync(leases, claim, clock))
+                {
+                    await _lost.CancelAsync();
+                    return;
+                }
+
+                pause = interval;
             }
             catch (OperationCanceledException) when (_done.IsCancellationRequested)
             {
@@ -45,10 +54,17 @@ internal sealed partial class LeaseKeeper : IAsyncDisposable
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
-                // Nobody else can take it over while the database is away; and who can, is noticed by the next renewal.
+                pause = RetryPause < interval ? RetryPause : interval;
                 NotRenewed(claim.GenerationId, claim.Attempt, e.Message);
             }
         }
+    }
+
+    private async Task<bool> TryRenewAsync(RenderLeases leases, RenderClaim claim, TimeProvider clock)
+    {
+        using var limit = new CancellationTokenSource(TryLimit, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _done.Token);
+        return await leases.RenewAsync(claim, either.Token);
     }
 
     [LoggerMessage(

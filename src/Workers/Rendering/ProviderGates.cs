@@ -10,6 +10,11 @@ internal sealed partial class ProviderGates(
     ILogger<ProviderGates> logger
 )
 {
+    /// <summary>
+    /// The gate of the object store, beside those of the models: while an image cannot be stored, none is paid for.
+    /// </summary>
+    public const string Store = "(store)";
+
     // A provider that names a longer time is asked again after this one, and may say so again.
     private static readonly TimeSpan PauseMax = TimeSpan.FromHours(1);
 

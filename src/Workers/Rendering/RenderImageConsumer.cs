@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using MassTransit;
 using Pipeline.Contracts.Generation;
 using Pipeline.Workers.Storage;
@@ -15,21 +14,31 @@ internal sealed partial class RenderImageConsumer(
     RenderLedger ledger,
     Providers providers,
     ProviderGates gates,
-    IImageStore store,
+    Originals originals,
     OutagePatience patience,
     RenderingOptions options,
     TimeProvider clock,
     ILogger<RenderImageConsumer> logger
 ) : IConsumer<RenderImage>
 {
+    // Below RabbitMQ's consumer time-out of 30 minutes, for all that one delivery does and waits for. The claim has
+    // only some of it, so that the longest attempt still has time to be stored and recorded.
+    private static readonly TimeSpan DeliveryLimit = TimeSpan.FromMinutes(28);
+    private static readonly TimeSpan ClaimLimit = TimeSpan.FromMinutes(3);
+
+    // Of that, for the record behind the store.
+    private static readonly TimeSpan RecordReserve = TimeSpan.FromMinutes(2);
+
     // What a stopping process may still take to give its claim back; else the lease lapses by itself.
     private static readonly TimeSpan ReleaseLimit = TimeSpan.FromSeconds(3);
 
     public async Task Consume(ConsumeContext<RenderImage> context)
     {
         var (request, cancellation) = (context.Message, context.CancellationToken);
+        var delivered = clock.GetTimestamp();
         var claim = await patience.RunAsync(
             request.GenerationId,
+            ClaimLimit,
             () => leases.ClaimAsync(request, cancellation),
             cancellation
         );
@@ -37,28 +46,33 @@ internal sealed partial class RenderImageConsumer(
             return;
 
         Begun(claim.GenerationId, claim.Attempt, claim.Epoch, claim.Model);
-        var end = await RenderAsync(request, claim, cancellation);
-        if (await patience.RunAsync(claim.GenerationId, end, cancellation))
+        // Until the end is recorded: a lease that lapsed while it waits for a server would be paid for once more.
+        await using var keeper = new LeaseKeeper(leases, claim, options.LeaseLength, clock, logger);
+        var end = await RenderAsync(request, claim, keeper, delivered, cancellation);
+        if (await patience.RunAsync(claim.GenerationId, Left(delivered), end, cancellation))
             Ended(claim.GenerationId, claim.Attempt, claim.Epoch);
         else
             TooLate(claim.GenerationId, claim.Attempt, claim.Epoch);
     }
 
+    private TimeSpan Left(long delivered) => DeliveryLimit - clock.GetElapsedTime(delivered);
+
     /// <returns>What records the end, and says whether the lease was still held.</returns>
     private async Task<Func<Task<bool>>> RenderAsync(
         RenderImage request,
         RenderClaim claim,
+        LeaseKeeper keeper,
+        long delivered,
         CancellationToken cancellation
     )
     {
-        await using var keeper = new LeaseKeeper(leases, claim, options.LeaseLength, clock, logger);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, keeper.Lost);
         try
         {
             var result = providers.Find(request.Model) is { } provider
                 ? await provider.RenderAsync(request, either.Token)
                 : new RenderFailure(RenderFailureKinds.Refused, $"model: '{request.Model}' is not known here.");
-            return await EndOfAsync(claim, result, either.Token);
+            return await EndOfAsync(claim, result, delivered, either.Token);
         }
         catch (Exception) when (keeper.Lost.IsCancellationRequested)
         {
@@ -88,13 +102,15 @@ internal sealed partial class RenderImageConsumer(
     private async Task<Func<Task<bool>>> EndOfAsync(
         RenderClaim claim,
         RenderResult result,
+        long delivered,
         CancellationToken cancellation
     )
     {
         switch (result)
         {
             case RenderedPicture picture:
-                var stored = await StoreAsync(claim, picture, cancellation);
+                var limit = Left(delivered) - RecordReserve;
+                var stored = await originals.StoreAsync(claim, picture, limit, cancellation);
                 return () => ledger.SucceedAsync(claim, stored);
 
             case RenderFailure failure:
@@ -111,21 +127,6 @@ internal sealed partial class RenderImageConsumer(
             default:
                 throw new NotSupportedException(result.ToString());
         }
-    }
-
-    private async Task<StoredObject> StoreAsync(
-        RenderClaim claim,
-        RenderedPicture picture,
-        CancellationToken cancellation
-    )
-    {
-        var (content, format) = (picture.Content, picture.Facts.Format);
-        var sha256 = Convert.ToHexStringLower(SHA256.HashData(content.Span));
-        var key = ObjectKeys.ForGenerated(claim.GenerationId, sha256, format.Extension, claim.Attempt);
-        await store.PutOnceAsync(key, content, format.ContentType, cancellation);
-        Stored(claim.GenerationId, claim.Attempt, key, picture.Facts.Width, picture.Facts.Height);
-        return await store.HeadAsync(key, cancellation)
-            ?? throw new InvalidOperationException($"{key} was deleted while it was stored.");
     }
 
     private async Task ReleaseAsync(RenderClaim claim)
@@ -146,12 +147,6 @@ internal sealed partial class RenderImageConsumer(
         Message = "Attempt {Attempt} of generation {GenerationId} begins with model {Model}, epoch {Epoch}"
     )]
     private partial void Begun(Guid generationId, int attempt, long epoch, string model);
-
-    [LoggerMessage(
-        Level = LogLevel.Information,
-        Message = "Attempt {Attempt} of generation {GenerationId} is stored as {Key}, {Width}×{Height}"
-    )]
-    private partial void Stored(Guid generationId, int attempt, string key, int width, int height);
 
     [LoggerMessage(
         Level = LogLevel.Warning,

@@ -18,16 +18,16 @@ internal sealed partial class RenderLeases(
     ILogger<RenderLeases> logger
 )
 {
-    // A lapsed attempt may be claimed again until the sweep has told the saga, which then begins the next one.
+    // An attempt is one time that a provider is asked. So a lapsed lease is not taken over here: the sweep finds it,
+    // and the saga begins the next attempt.
     private const string ClaimSql = """
-        insert into pipeline.generation_leases as l (generation_id, attempt, epoch, worker_id, lease_until)
-        values ($1, $2, nextval('pipeline.generation_lease_epochs'), $3, clock_timestamp() + $4)
+        insert into pipeline.generation_leases as l
+            (generation_id, attempt, epoch, worker_id, lease_until, lease_length)
+        values ($1, $2, nextval('pipeline.generation_lease_epochs'), $3, clock_timestamp() + $4, $4)
         on conflict (generation_id) do update
             set attempt = excluded.attempt, epoch = excluded.epoch, worker_id = excluded.worker_id,
-                lease_until = excluded.lease_until
+                lease_until = excluded.lease_until, lease_length = excluded.lease_length, swept_at = null
             where l.attempt < excluded.attempt
-                or (l.attempt = excluded.attempt and l.lease_until < clock_timestamp()
-                    and (l.swept_at is null or l.swept_at < l.lease_until))
         returning epoch
         """;
 
@@ -37,7 +37,8 @@ internal sealed partial class RenderLeases(
         """;
 
     private const string GateSql = """
-        select closed_until, reason from pipeline.provider_gates where provider = $1 and closed_until > clock_timestamp()
+        select closed_until, reason from pipeline.provider_gates
+        where provider in ($1, $2) and closed_until > clock_timestamp() order by closed_until desc limit 1
         """;
 
     private const string RenewSql = """
@@ -161,7 +162,7 @@ internal sealed partial class RenderLeases(
     )
     {
         await using var command = new NpgsqlCommand(GateSql, connection, transaction);
-        Add(command, model);
+        Add(command, model, ProviderGates.Store);
         await using var row = await command.ExecuteReaderAsync(cancellation);
         return await row.ReadAsync(cancellation) ? (row.GetFieldValue<DateTimeOffset>(0), row.GetString(1)) : null;
     }

@@ -24,6 +24,11 @@ internal sealed class RenderLedger(
         on conflict (generation_id, attempt) do nothing
         """;
 
+    private const string RemovedSql = """
+        select exists (
+            select from pipeline.generation_attempts where generation_id = $1 and attempt = $2 and outcome = 'removed')
+        """;
+
     private const string UntilSql = """
         select greatest(
             clock_timestamp() + $2,
@@ -77,12 +82,26 @@ internal sealed class RenderLedger(
         );
     }
 
-    /// <summary>The claim was lost while it rendered.</summary>
-    /// <returns>False: nothing is written.</returns>
-    public Task<bool> DiscardAsync(RenderClaim claim)
+    /// <summary>
+    /// The claim was lost while it rendered: nothing is recorded. Where the generation was removed meanwhile, what this
+    /// worker may have stored behind the removal is removed as well.
+    /// </summary>
+    /// <returns>False.</returns>
+    public async Task<bool> DiscardAsync(RenderClaim claim)
     {
+        await using var connection = await source.OpenConnectionAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var command = new NpgsqlCommand(RemovedSql, connection, transaction);
+        command.Parameters.AddWithValue(claim.GenerationId);
+        command.Parameters.AddWithValue(claim.Attempt);
+        if (await command.ExecuteScalarAsync() is true)
+        {
+            await Outbox.AppendAsync(connection, transaction, [RenderMessages.Remove(claim)], CancellationToken.None);
+            await transaction.CommitAsync();
+        }
+
         metrics.Ended(claim.Model, RenderMetrics.Late);
-        return Task.FromResult(false);
+        return false;
     }
 
     // Not cancelled when the process stops: the picture is paid for, and this is a few milliseconds.
@@ -93,18 +112,22 @@ internal sealed class RenderLedger(
         Func<NpgsqlConnection, NpgsqlTransaction, Task<bool>> record
     )
     {
-        await using var connection = await source.OpenConnectionAsync();
-        await using var transaction = await connection.BeginTransactionAsync();
-        if (
-            !await RenderLeases.EndAsync(connection, transaction, claim, CancellationToken.None)
-            || !await record(connection, transaction)
-        )
-            return await DiscardAsync(claim);
+        await using (var connection = await source.OpenConnectionAsync())
+        {
+            await using var transaction = await connection.BeginTransactionAsync();
+            if (
+                await RenderLeases.EndAsync(connection, transaction, claim, CancellationToken.None)
+                && await record(connection, transaction)
+            )
+            {
+                await Outbox.AppendAsync(connection, transaction, [message], CancellationToken.None);
+                await transaction.CommitAsync();
+                metrics.Ended(claim.Model, result);
+                return true;
+            }
+        }
 
-        await Outbox.AppendAsync(connection, transaction, [message], CancellationToken.None);
-        await transaction.CommitAsync();
-        metrics.Ended(claim.Model, result);
-        return true;
+        return await DiscardAsync(claim);
     }
 
     private async Task<bool> RecordAsync(

@@ -3,7 +3,7 @@ using Pipeline.Wire;
 
 namespace Pipeline.Workers.Rendering;
 
-/// <summary>What a claim tells the saga. Sent again after a crash, a message has the same id.</summary>
+/// <summary>What a claim tells the saga, or whoever removes originals. Sent again after a crash, a message has the same id.</summary>
 internal static class RenderMessages
 {
     public static WireMessage Succeeded(RenderClaim claim, string objectKey) =>
@@ -17,6 +17,10 @@ internal static class RenderMessages
 
     public static WireMessage Postponed(RenderClaim claim, DateTimeOffset until, string reason) =>
         Of(claim, new RenderPostponed(claim.GenerationId, claim.Attempt, until, reason));
+
+    /// <summary>The originals of the attempts up to this one are to be deleted, as when the generation was removed.</summary>
+    public static WireMessage Remove(RenderClaim claim) =>
+        Of(claim, new RemoveOriginals(claim.GenerationId, claim.Attempt));
 
     private static WireMessage Of<T>(RenderClaim claim, T message)
     {

@@ -30,6 +30,7 @@ internal static class RenderingSlice
         bus.AddSingleton<Providers>();
         bus.AddSingleton<RenderLeases>();
         bus.AddSingleton<RenderLedger>();
+        bus.AddSingleton<Originals>();
         bus.AddSingleton<OutagePatience>();
         bus.AddSingleton(new WorkQueue(WireNames.ExchangeOf<RenderImage>()));
         bus.AddConsumer<RenderImageConsumer, RenderImageConsumerDefinition>();

@@ -69,19 +69,18 @@ public sealed class RenderLeaseTests(RenderPipeline pipeline) : IClassFixture<Re
         model.Calls.ShouldBe(1);
     }
 
-    [Fact]
-    public async Task Redelivery_while_a_dead_workers_lease_lives_renders_nothing_and_afterwards_does()
+    [Theory]
+    [InlineData("1 hour")]
+    [InlineData("-1 hour")] // A lapsed lease is the sweep's to find: the next attempt is the saga's to begin.
+    public async Task Redelivery_of_an_attempt_that_another_worker_has_begun_renders_nothing(string left)
     {
         var model = pipeline.Script(Png);
         var render = NewRender(model.Name);
-        await LeaseToAnotherAsync(render, attempt: 1, "1 hour");
+        await LeaseToAnotherAsync(render, attempt: 1, left);
 
         await pipeline.ConsumeAsync(render);
-        model.Calls.ShouldBe(0);
 
-        await LeaseToAnotherAsync(render, attempt: 1, "-1 second");
-        await pipeline.RenderAsync<RenderSucceeded>(render);
-        model.Calls.ShouldBe(1);
+        model.Calls.ShouldBe(0);
     }
 
     [Fact]
@@ -168,6 +167,44 @@ public sealed class RenderLeaseTests(RenderPipeline pipeline) : IClassFixture<Re
         await pipeline.ConsumeAsync(render);
 
         await ShouldHaveLeftNothing(render);
+    }
+
+    [Theory]
+    [InlineData("removed", 1)]
+    [InlineData("lost", 0)] // The generation is there, and the sweep of leftovers takes what no row names.
+    public async Task Original_that_is_stored_behind_the_removal_of_its_generation_is_removed(string end, int removals)
+    {
+        // As the saga does it: the attempt is closed, and then the generation is removed.
+        var render = default(RenderImage);
+        var model = pipeline.Script(
+            async (context, _) =>
+            {
+                var id = render.ShouldNotBeNull().GenerationId;
+                await ExecuteAsync(
+                    $"""
+                    with lease as (delete from pipeline.generation_leases where generation_id = '{id}')
+                    insert into pipeline.generation_attempts (generation_id, attempt, outcome, ended_at)
+                    values ('{id}', 1, '{end}', now())
+                    """
+                );
+                await context.Response.WriteAsync(Base64(Png));
+            }
+        );
+        render = NewRender(model.Name);
+
+        await pipeline.ConsumeAsync(render);
+
+        (
+            await pipeline.AskAsync(
+                """
+                select count(*) from pipeline.outbox where exchange = 'remove-originals'
+                    and convert_from(body, 'utf8')::json ->> 'generationId' = $1::text
+                    and convert_from(body, 'utf8')::json ->> 'attempt' = '1'
+                """,
+                render.GenerationId
+            )
+        ).ShouldBe($"{removals}");
+        (await pipeline.AskAsync(Objects, render.GenerationId)).ShouldBe("0");
     }
 
     [Fact]
