@@ -49,7 +49,8 @@ internal sealed partial class ObjectCommands(
                         reason,
                         [Tell(request.Key, key!, result.Stored, at)],
                         at,
-                        cancellation
+                        cancellation,
+                        followUpId: result.HiddenBy
                     )
                 )
                     return false;

@@ -6,6 +6,7 @@ using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Commands;
 
@@ -139,6 +140,8 @@ internal sealed partial class CommandFailures(
             at,
             cancellation
         );
+        if (isNew && FailedSave.HoldOf(command.Key, command.Command, command.Content, at) is { } hold)
+            await ObjectHolds.KeepAsync(connection, transaction, hold, cancellation);
         if (isNew && isPlaced)
             await GivenUpPlace.KeepAsync(connection, transaction, command, givenUpAt!.Value, cancellation);
         if (!isNew && await IsIdUsedAsync(connection, transaction, command, cancellation))

@@ -4,6 +4,7 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Lanes;
 
@@ -86,6 +87,11 @@ internal sealed class LaneWriter(
         {
             Place(entry, earlier);
             entry.Fail(reason, transaction.Now);
+            if (
+                entry.Command is not null
+                && FailedSave.HoldOf(entry.Key, entry.Name, entry.Content, transaction.Now) is { } hold
+            )
+                transaction.Write(ObjectHolds.KeepSql, hold);
         }
 
         await WriteReceiptsAsync(transaction, [entry], cancellation);
