@@ -59,9 +59,16 @@ public sealed class ReconciliationTests : Stack
         var repair = await ReconcileRun.OfAsync(publisher, "--repair", dry.Id);
         repair.Status.ShouldBe(0, repair.Error);
         repair.Findings.Where(x => x.Outcome is null).Select(x => x.Kind).ShouldBe(["url-without-object"]);
+        // The repair has waited for the lane.
+        (await ScalarAsync<long>("select count(*) from status.images where state = 'shown'")).ShouldBe(1);
+
         await UntilAsync(
-            "the lane has hidden what is lost",
-            async () => await ScalarAsync<long>("select count(*) from status.images where state = 'shown'") == 1
+            "wrong bytes are purged",
+            async () =>
+                await ScalarAsync<long>(
+                    "select count(*) from status.deletions where object_key = $1 and state = 'Completed'",
+                    keys[2]
+                ) == 1
         );
 
         var after = await ReconcileRun.OfAsync(publisher, "--grace", "00:00:00", "--deep");

@@ -6,7 +6,6 @@ using Pipeline.Wire;
 using Pipeline.Wire.Schemas;
 using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Commands;
 
@@ -30,8 +29,7 @@ internal sealed partial class CommandFailures(
 {
     private const int ReasonLength = 1_000;
 
-    // With the retries' 15 minutes before it well below RabbitMQ's consumer time-out of 30, which would close the
-    // channel with all its messages.
+    // With the retries' 15 minutes before it well below RabbitMQ's consumer time-out of 30.
     private static readonly TimeSpan OutageLimit = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan OutagePause = TimeSpan.FromSeconds(2);
 
@@ -140,8 +138,8 @@ internal sealed partial class CommandFailures(
             at,
             cancellation
         );
-        if (isNew && FailedSave.HoldOf(command.Key, command.Command, command.Content, at) is { } hold)
-            await ObjectHolds.KeepAsync(connection, transaction, hold, cancellation);
+        if (isNew)
+            await FailedSave.HoldAsync(connection, transaction, command, at, cancellation);
         if (isNew && isPlaced)
             await GivenUpPlace.KeepAsync(connection, transaction, command, givenUpAt!.Value, cancellation);
         if (!isNew && await IsIdUsedAsync(connection, transaction, command, cancellation))

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using Npgsql;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
+using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Commands;
 
@@ -12,7 +14,20 @@ internal static class FailedSave
 {
     private static readonly string[] Names = [WireNames.ExchangeOf<SaveImage>(), WireNames.ExchangeOf<ReplaceImage>()];
 
-    /// <summary>The values of <see cref="Storage.ObjectHolds.KeepSql"/>; null for any other command.</summary>
+    /// <summary>Holds the object of a command whose failure this transaction writes; does nothing for any other.</summary>
+    public static async Task HoldAsync(
+        NpgsqlConnection connection,
+        NpgsqlTransaction transaction,
+        CommandRequest command,
+        DateTimeOffset at,
+        CancellationToken cancellation
+    )
+    {
+        if (HoldOf(command.Key, command.Command, command.Content, at) is { } hold)
+            await ObjectHolds.KeepAsync(connection, transaction, hold, cancellation);
+    }
+
+    /// <summary>The values of <see cref="ObjectHolds.KeepSql"/>; null for any other command.</summary>
     /// <param name="key">The command.</param>
     /// <param name="name">Its exchange.</param>
     /// <param name="content">As the pipeline writes it.</param>

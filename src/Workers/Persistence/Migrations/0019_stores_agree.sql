@@ -52,3 +52,9 @@ create index ix_deletions_object on pipeline.deletions (object_key) where curren
 alter table pipeline.images add column lifecycle_place bigint not null default 0;
 update pipeline.images set lifecycle_place = place;
 alter table pipeline.projects add column lifecycle_place bigint not null default 0;
+
+create or replace view status.image_places as
+select i.id, i.place, i.lifecycle_place from pipeline.images i;
+
+create view status.project_places as
+select p.id, p.lifecycle_place from pipeline.projects p;
