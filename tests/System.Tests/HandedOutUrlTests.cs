@@ -21,6 +21,7 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
 
     private readonly ConcurrentDictionary<string, HandedOut> _urls = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Guid, int> _deleted = new();
+    private readonly ConcurrentQueue<string> _broken = new();
     private readonly HttpClient _client = new();
 
     private protected override string UrlSweepEvery => "00:00:00.050";
@@ -67,6 +68,7 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
         await stop.CancelAsync();
         var reads = await reader;
         output.WriteLine($"{_urls.Count} URLs, {reads} reads");
+        _broken.ShouldBeEmpty();
         replaced.Count.ShouldBeGreaterThanOrEqualTo((Pictures - 1) * Replacements);
         replaced.ShouldAllBe(x => x.Reads > 3);
         // They are kept no longer than that.
@@ -88,7 +90,7 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
 
     private bool HasUrl(Guid image, int version) => _urls.Values.Any(x => x.ImageId == image && x.Version == version);
 
-    /// <returns>How many reads there were; a URL that did not work before its end fails the test.</returns>
+    /// <returns>How many reads there were; those of a URL that did not work before its end are kept.</returns>
     private async Task<int> ReadAsync(CancellationToken stop)
     {
         var reads = 0;
@@ -107,10 +109,10 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
                 var isOver = DateTimeOffset.UtcNow >= handedOut.ExpiresAt || _deleted.ContainsKey(handedOut.ImageId);
                 if (isOver)
                     continue;
-                answer.StatusCode.ShouldBe(
-                    HttpStatusCode.OK,
-                    $"version {handedOut.Version}, {handedOut.ExpiresAt - DateTimeOffset.UtcNow} before its end"
-                );
+                if (answer.StatusCode != HttpStatusCode.OK)
+                    _broken.Enqueue(
+                        $"{answer.StatusCode}: version {handedOut.Version}, {handedOut.ExpiresAt - DateTimeOffset.UtcNow} before its end"
+                    );
                 handedOut.Reads++;
                 reads++;
             }

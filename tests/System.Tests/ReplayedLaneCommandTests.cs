@@ -7,7 +7,7 @@ using Xunit;
 namespace Pipeline.SystemTests;
 
 /// <summary>Commands about a picture that failed in their lane, and what a person does about them later.</summary>
-public sealed class FailedWordTests : DeletionStack
+public sealed class ReplayedLaneCommandTests : DeletionStack
 {
     private const string BreakSql = """
         create function public.refuse() returns trigger language plpgsql as $$
