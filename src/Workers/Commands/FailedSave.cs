@@ -2,7 +2,7 @@ using System.Text.Json;
 using Npgsql;
 using Pipeline.Contracts.Saving;
 using Pipeline.Wire;
-using Pipeline.Workers.Storage;
+using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Commands;
 

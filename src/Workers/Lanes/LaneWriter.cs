@@ -4,7 +4,6 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Wire;
 using Pipeline.Workers.Commands;
 using Pipeline.Workers.Persistence;
-using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Lanes;
 

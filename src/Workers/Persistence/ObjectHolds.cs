@@ -1,6 +1,6 @@
 using Npgsql;
 
-namespace Pipeline.Workers.Storage;
+namespace Pipeline.Workers.Persistence;
 
 /// <summary>
 /// Commands that count on an object: one that is queued with it, or that has failed and may be replayed. Until the
