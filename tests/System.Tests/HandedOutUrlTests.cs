@@ -17,7 +17,7 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
 
     private const string UrlsSql = "select image_id, version, url, expires_at from status.image_urls";
 
-    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(30); // The least.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(40); // A URL with less than 30 s left is not stored.
 
     private readonly ConcurrentDictionary<string, HandedOut> _urls = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Guid, int> _deleted = new();
@@ -28,7 +28,7 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
 
     // Without a retention of their own, replaced bytes are kept for nothing but their URLs.
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
-        [.. base.WorkerSettings, ("Urls__Lifetime", $"{Lifetime:c}"), ("Urls__RefreshAhead", "00:00:10")];
+        [.. base.WorkerSettings, ("Urls__Lifetime", $"{Lifetime:c}"), ("Urls__RefreshAhead", "00:00:15")];
 
     [Fact]
     public async Task Each_works_until_its_end_while_pictures_are_replaced_and_others_deleted()
