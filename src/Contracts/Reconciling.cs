@@ -33,9 +33,9 @@ public sealed record Reconcile(
 /// again before anything is deleted. A picture is hidden first, and its object purged afterwards.
 /// </summary>
 /// <remarks>
-/// Published to <c>discard-object</c>, in any order. <c>applied</c> when it was deleted, or when the <c>retract-object</c>
-/// is queued that hides its picture and begins its purge; <c>unchanged</c> when it was gone already, <c>superseded</c> when a
-/// picture has it and its bytes are right, or when it was put anew.
+/// Published to <c>discard-object</c>, in any order. <c>applied</c> when it was deleted, or when the
+/// <c>retract-object</c> is queued that hides its picture and begins its purge; <c>unchanged</c> when it was gone
+/// already, <c>superseded</c> when a picture has it and its bytes are right, or when it was put anew.
 /// </remarks>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ObjectKey">Below <c>projects/</c>.</param>
@@ -56,8 +56,8 @@ public sealed record DiscardObject(
 /// <param name="ImageId">The picture.</param>
 /// <param name="ObjectKey">The object that is missing; a picture that has another one by now is left alone.</param>
 /// <param name="Purge">
-/// True where the object has wrong bytes: it is purged, its key is not used again, and the picture waits for its bytes under
-/// another copy's key.
+/// True where the object has wrong bytes: it is purged, its key is not used again, and the picture waits for its bytes
+/// under another copy's key.
 /// </param>
 public sealed record RetractObject(
     Guid CommandId,

@@ -17,7 +17,8 @@ public sealed class HandedOutUrlTests(ITestOutputHelper output) : DeletionStack
 
     private const string UrlsSql = "select image_id, version, url, expires_at from status.image_urls";
 
-    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(40); // A URL with less than 30 s left is not stored.
+    // One with less than 30 s left is not stored.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(40);
 
     private readonly ConcurrentDictionary<string, HandedOut> _urls = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Guid, int> _deleted = new();

@@ -93,7 +93,7 @@ internal sealed partial class ListPageConsumer(
         [
             isDone ? RebuildMessages.EndOf(id, number) : RebuildMessages.NextOf(id, number, page.Page),
             .. Enumerable.Range(1, boundaries.Count).Select(x => RebuildMessages.NextOf(id, x, pagesDone: 0)),
-            .. doubtful.Select(RebuildMessages.Check), // Decided while the store was listing: which of the two is right?
+            .. doubtful.Select(RebuildMessages.Check), // Decided during the listing: which of the two is right?
         ];
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);

@@ -11,8 +11,8 @@ internal sealed class RetentionOptions
     public TimeSpan Deleted { get; init; } = TimeSpan.Zero;
 
     /// <value>
-    /// 0 to 365 days; default 15 min, as long as the URLs work that the publisher signs itself. Bytes with a longer stored
-    /// URL stay until that one expires.
+    /// 0 to 365 days; default 15 min, as long as the URLs work that the publisher signs itself. Bytes with a longer
+    /// stored URL stay until that one expires.
     /// </value>
     public TimeSpan Replaced { get; init; } = TimeSpan.FromMinutes(15);
 

@@ -162,8 +162,8 @@ public class DeletionStack : Stack
                     "select count(*) from status.deletions where state not in ('Completed', 'Restored') and due_at < now() + interval '1 minute' or state in ('Purging', 'Verifying', 'Invalidating')"
                 ) == 0
         );
-        // What waits for its object has none; what is deleted keeps its own while it can be restored, and what was replaced
-        // while a URL of it works.
+        // What waits for its object has none; what is deleted keeps its own while it can be restored, and what was
+        // replaced while a URL of it works.
         var named = await RowsAsync(
             """
             select object_key from status.images
