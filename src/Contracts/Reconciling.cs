@@ -30,10 +30,11 @@ public sealed record Reconcile(
 
 /// <summary>
 /// Command: delete an object that no picture has, or whose bytes are not what its picture says. Both are looked at
-/// again before anything is deleted.
+/// again before anything is deleted. A picture is hidden first, and its object purged afterwards.
 /// </summary>
 /// <remarks>
-/// Published to <c>discard-object</c>, in any order. <c>applied</c> when it was deleted, <c>unchanged</c> when it was gone
+/// Published to <c>discard-object</c>, in any order. <c>applied</c> when it was deleted, or when the
+/// <c>retract-object</c> is queued that hides its picture and begins its purge; <c>unchanged</c> when it was gone
 /// already, <c>superseded</c> when a picture has it and its bytes are right, or when it was put anew.
 /// </remarks>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
@@ -46,15 +47,25 @@ public sealed record DiscardObject(
 );
 
 /// <summary>
-/// Command, internal: a picture's object is not in the store. The picture is kept out of sight until its object is
-/// there; <c>image-unplaced</c> says so.
+/// Command, internal: a picture's object is not in the store, or is not the picture's. The picture is kept out of sight
+/// until its object is there; <c>image-unplaced</c> says so.
 /// </summary>
 /// <inheritdoc cref="ILaneCommand" path="/remarks"/>
 /// <param name="CommandId">Chosen by the sender; not all zeros.</param>
 /// <param name="ProjectId">The picture's project.</param>
 /// <param name="ImageId">The picture.</param>
 /// <param name="ObjectKey">The object that is missing; a picture that has another one by now is left alone.</param>
-public sealed record RetractObject(Guid CommandId, Guid ProjectId, Guid ImageId, string ObjectKey) : ILaneCommand;
+/// <param name="Purge">
+/// True where the object has wrong bytes: it is purged, its key is not used again, and the picture waits for its bytes
+/// under another copy's key.
+/// </param>
+public sealed record RetractObject(
+    Guid CommandId,
+    Guid ProjectId,
+    Guid ImageId,
+    string ObjectKey,
+    [property: DefaultValue(false)] bool Purge = false
+) : ILaneCommand;
 
 /// <summary>Event: a reconciliation has come to its end.</summary>
 /// <param name="CommandId">The reconciliation.</param>

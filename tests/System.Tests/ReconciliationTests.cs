@@ -59,11 +59,11 @@ public sealed class ReconciliationTests : Stack
         var repair = await ReconcileRun.OfAsync(publisher, "--repair", dry.Id);
         repair.Status.ShouldBe(0, repair.Error);
         repair.Findings.Where(x => x.Outcome is null).Select(x => x.Kind).ShouldBe(["url-without-object"]);
-        await UntilAsync(
-            "the lane has hidden what is lost",
-            async () => await ScalarAsync<long>("select count(*) from status.images where state = 'shown'") == 1
-        );
+        // The repair has waited for the lane.
+        (await ScalarAsync<long>("select count(*) from status.images where state = 'shown'")).ShouldBe(1);
 
+        const string Purged = "select count(*) from status.deletions where state = 'Completed'";
+        await UntilAsync("wrong bytes are purged", async () => await ScalarAsync<long>(Purged) == 1);
         var after = await ReconcileRun.OfAsync(publisher, "--grace", "00:00:00", "--deep");
         after.Findings.ShouldBeEmpty();
         after.Status.ShouldBe(0, after.Error);

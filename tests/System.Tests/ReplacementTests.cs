@@ -1,10 +1,8 @@
 using System.Net;
 using Pipeline.Contracts.Deleting;
-using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Urls;
 using Pipeline.SystemTests.Harness;
 using Pipeline.Wire;
-using Pipeline.Workers.Tests.Formats;
 using Shouldly;
 using Xunit;
 using Xunit.Abstractions;
@@ -24,8 +22,7 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
     // Deletions can be taken back within the test, so that the last command decides whatever came before.
     private protected override string GracePeriod => "01:00:00";
 
-    protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
-        [.. base.WorkerSettings, ("Urls__SweepEvery", "00:00:00.100")];
+    private protected override string UrlSweepEvery => "00:00:00.100";
 
     [Fact]
     public async Task Last_command_in_the_queue_decides_and_no_url_leads_to_missing_bytes()
@@ -95,35 +92,6 @@ public sealed class ReplacementTests(ITestOutputHelper output) : DeletionStack
         (await reader).ShouldBeGreaterThan(20);
         await ShouldBeCleanAsync();
         (await ScalarAsync<long>("select count(*) from status.receipts where outcome = 'failed'")).ShouldBe(0);
-    }
-
-    [Fact]
-    public async Task Bytes_that_come_back_again_and_again_are_always_there()
-    {
-        HostWorker("worker-1");
-        HostWorker("worker-2");
-        var (project, image) = await ShownAsync("first");
-        byte[][] pictures = [TinyFiles.Png(3, 2), TinyFiles.Png(4, 2)];
-
-        for (var i = 0; i < 8; i++)
-        {
-            var upload = $"uploads/{Guid.NewGuid():D}";
-            await Bucket.PutAsync(upload, pictures[i % 2]);
-            var import = new ImportImage(Guid.NewGuid(), project, image, null, null, 0, null, upload, Replace: true);
-            await SendAsync(WireMessage.Command(import, import.CommandId, project));
-            await UntilAsync("the replacement", async () => await FollowUpAsync(import.CommandId) != "none");
-            (await FollowUpAsync(import.CommandId)).ShouldBe("applied", $"replacement {i}");
-            // Now and then the purge of the earlier bytes is over before they come back, and now and then it is not.
-            if (i % 3 == 0)
-                await ShouldBeCleanAsync();
-        }
-
-        await ShouldBeCleanAsync();
-        (await StateAsync(image)).ShouldBe("shown");
-        (await ScalarAsync<int>("select version from status.images where id = $1", image)).ShouldBe(9);
-        (await ScalarAsync<string>("select object_key from status.images where id = $1", image)).ShouldMatch(
-            @"-[2-4]\.png$"
-        );
     }
 
     [Fact]

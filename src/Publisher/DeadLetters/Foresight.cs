@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Saving;
 using Pipeline.Contracts.Storyboards;
 using Pipeline.Publisher.Status;
@@ -55,11 +56,28 @@ internal sealed class Foresight(StatusDatabase database)
                 where i.id = w.image_id and (i.deleted_at is not null or p.place > coalesce(mine.place, 0)))
         """;
 
+    // Deletions and restorations, of images and of projects.
+    private const string LifecycleSql = """
+        select count(*) from unnest($1, $2, $3) as w (command_id, target_id, project_id)
+        left join status.receipt_places mine on mine.command_id = w.command_id and mine.scope = w.project_id
+        where coalesce(mine.outcome, 'failed') = 'failed'
+            and coalesce(mine.place, 0) < greatest(
+                (select p.lifecycle_place from status.image_places p where p.id = w.target_id),
+                (select p.lifecycle_place from status.project_places p where p.id = w.target_id))
+        """;
+
     public async Task<int> SupersededAsync(IReadOnlyCollection<DeadLetter> letters, CancellationToken cancellation)
     {
         var storyboards = Of<DefineScenes>(letters);
         var pictures = Of<SaveImage>(letters);
         var replacements = Of<ReplaceImage>(letters);
+        (Guid Id, Guid TargetId, Guid ProjectId)[] lifecycle =
+        [
+            .. Of<DeleteImage>(letters).Select(x => (x.Id, x.Command.ImageId, x.Command.ProjectId)),
+            .. Of<RestoreImage>(letters).Select(x => (x.Id, x.Command.ImageId, x.Command.ProjectId)),
+            .. Of<DeleteProject>(letters).Select(x => (x.Id, x.Command.ProjectId, x.Command.ProjectId)),
+            .. Of<RestoreProject>(letters).Select(x => (x.Id, x.Command.ProjectId, x.Command.ProjectId)),
+        ];
         return await CountAsync(
                 StoryboardsSql,
                 storyboards.Count,
@@ -85,6 +103,15 @@ internal sealed class Foresight(StatusDatabase database)
                     replacements.Select(x => x.Id).ToArray(),
                     replacements.Select(x => x.Command.ImageId).ToArray(),
                     replacements.Select(x => x.Command.ProjectId).ToArray(),
+                ]
+            )
+            + await CountAsync(
+                LifecycleSql,
+                lifecycle.Length,
+                [
+                    lifecycle.Select(x => x.Id).ToArray(),
+                    lifecycle.Select(x => x.TargetId).ToArray(),
+                    lifecycle.Select(x => x.ProjectId).ToArray(),
                 ]
             );
 

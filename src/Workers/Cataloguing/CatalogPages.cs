@@ -39,9 +39,12 @@ internal static class CatalogPages
             delete from pipeline.catalog_entries e
             where ($2::text is null or e.key > $2) and e.key <= (select max(key) from stretch)
                 and e.gone_at is null and e.seen_in_rebuild is distinct from $1 and e.changed_at < $4
-            returning 1
+            returning e.key
         )
-        select (select max(key) from stretch), (select count(*) from stretch), (select count(*) from swept)
+        select (select max(key) from stretch), (select count(*) from stretch), (select count(*) from swept),
+               array(
+                   select s.key from swept s
+                   join pipeline.images i on i.object_key collate "C" = s.key and i.object_seen and i.deleted_at is null)
         """;
 
     /// <summary>Enters a page of a listing, in the open transaction.</summary>
@@ -83,8 +86,11 @@ internal static class CatalogPages
     /// <param name="limit">Entries in the stretch.</param>
     /// <param name="startedAt">When the rebuild began; what changed later stays.</param>
     /// <param name="cancellation">The caller's.</param>
-    /// <returns>The last key of the stretch, its length, and how many of it were removed.</returns>
-    public static async Task<(string? Last, long Count, long Removed)> SweepAsync(
+    /// <returns>
+    /// The last key of the stretch, its length, how many of it were removed, and those of them that an image shows: the
+    /// store must be asked about each.
+    /// </returns>
+    public static async Task<(string? Last, long Count, long Removed, string[] Shown)> SweepAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
         Guid rebuildId,
@@ -101,6 +107,11 @@ internal static class CatalogPages
         command.Parameters.AddWithValue(startedAt);
         await using var row = await command.ExecuteReaderAsync(cancellation);
         await row.ReadAsync(cancellation);
-        return (row.IsDBNull(0) ? null : row.GetString(0), row.GetInt64(1), row.GetInt64(2));
+        return (
+            row.IsDBNull(0) ? null : row.GetString(0),
+            row.GetInt64(1),
+            row.GetInt64(2),
+            row.GetFieldValue<string[]>(3)
+        );
     }
 }

@@ -93,18 +93,11 @@ internal sealed partial class ListPageConsumer(
         [
             isDone ? RebuildMessages.EndOf(id, number) : RebuildMessages.NextOf(id, number, page.Page),
             .. Enumerable.Range(1, boundaries.Count).Select(x => RebuildMessages.NextOf(id, x, pagesDone: 0)),
-            .. doubtful.Select(key => Check(key)),
+            .. doubtful.Select(RebuildMessages.Check), // Decided during the listing: which of the two is right?
         ];
         await Outbox.AppendAsync(connection, transaction, messages, cancellation);
         await transaction.CommitAsync(cancellation);
         metrics.Listed(within.Count);
-    }
-
-    // Somebody decided the entry while the store was listing: which of the two is right, the store tells.
-    private static WireMessage Check(string key)
-    {
-        var commandId = Guid.NewGuid(); // Nobody can use it up beforehand; it is sent with this transaction.
-        return RebuildMessages.ToWire(new RecordObject(commandId, key), commandId);
     }
 
     private async Task PostponeAsync(ListPage page, int tries, string reason, CancellationToken cancellation)

@@ -6,7 +6,8 @@ namespace Pipeline.Workers.Cataloguing;
 /// <summary>How a look at one object ended.</summary>
 /// <param name="Stored">The store's answer; null where the object is gone.</param>
 /// <param name="Changed">Whether its entry was another before.</param>
-internal sealed record CheckResult(StoredObject? Stored, bool Changed);
+/// <param name="HiddenBy">The <c>retract-object</c> that is sent to the image that shows it; null where none is.</param>
+internal sealed record CheckResult(StoredObject? Stored, bool Changed, Guid? HiddenBy);
 
 /// <summary>Asks the store about one object and writes the answer into the catalogue, with whatever belongs to it.</summary>
 internal sealed class ObjectCheck(NpgsqlDataSource source, IImageStore store)
@@ -40,6 +41,8 @@ internal sealed class ObjectCheck(NpgsqlDataSource source, IImageStore store)
             var stored = await store.HeadAsync(key, cancellation);
             await using var connection = await source.OpenConnectionAsync(cancellation);
             await using var transaction = await connection.BeginTransactionAsync(cancellation);
+            if (stored is null)
+                await LostObjects.LockAsync(connection, transaction, key, cancellation);
             var change = await CatalogEntries.WriteAsync(
                 connection,
                 transaction,
@@ -52,7 +55,8 @@ internal sealed class ObjectCheck(NpgsqlDataSource source, IImageStore store)
             if (change == EntryChange.Overtaken)
                 continue;
 
-            var result = new CheckResult(stored, change == EntryChange.Changed);
+            var hiddenBy = await LostObjects.HideAsync(connection, transaction, key, stored, cancellation);
+            var result = new CheckResult(stored, change == EntryChange.Changed, hiddenBy);
             if (!await alsoWrite(connection, transaction, result))
                 return null;
             await transaction.CommitAsync(cancellation);

@@ -73,6 +73,7 @@ internal sealed partial class ObjectCommands(
                 var decision = Decide(result, isDeletion) with
                 {
                     Announcements = [Tell(request.Key, key!, result.Stored, at)],
+                    FollowUpId = result.HiddenBy,
                 };
                 // Another delivery was first; trying again finds its receipt.
                 if (!await work.EndAsync(decision))

@@ -23,6 +23,13 @@ internal static class RebuildMessages
     public static WireMessage EndOf(Guid rebuildId, int part) =>
         part == SweepPart ? ToWire(new CatalogSwept(rebuildId)) : ToWire(new PartListed(rebuildId, part));
 
+    /// <summary>Has the store asked about one object, whose listing and rows do not agree.</summary>
+    public static WireMessage Check(string key)
+    {
+        var commandId = Guid.NewGuid(); // Nobody can use it up beforehand; it is sent with the caller's transaction.
+        return ToWire(new RecordObject(commandId, key), commandId);
+    }
+
     /// <summary>A message of no project, which must reach its queue.</summary>
     public static WireMessage ToWire<T>(T message) => ToWire(message, Guid.NewGuid());
 

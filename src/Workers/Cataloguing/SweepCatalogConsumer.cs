@@ -21,7 +21,7 @@ internal sealed class SweepCatalogConsumer(NpgsqlDataSource source, CataloguingO
         if (!await RebuildParts.LockAsync(connection, transaction, id, Part, batch, cancellation))
             return;
 
-        var (last, count, removed) = await CatalogPages.SweepAsync(
+        var (last, count, removed, shown) = await CatalogPages.SweepAsync(
             connection,
             transaction,
             id,
@@ -44,7 +44,8 @@ internal sealed class SweepCatalogConsumer(NpgsqlDataSource source, CataloguingO
             cancellation
         );
         var next = isDone ? RebuildMessages.EndOf(id, Part) : RebuildMessages.NextOf(id, Part, batch);
-        await Outbox.AppendAsync(connection, transaction, [next], cancellation);
+        var checks = shown.Select(RebuildMessages.Check);
+        await Outbox.AppendAsync(connection, transaction, [next, .. checks], cancellation);
         await transaction.CommitAsync(cancellation);
     }
 }

@@ -114,10 +114,11 @@ internal sealed partial class CommandFailures(
         var run = await runner.RunAsync(
             command,
             async work =>
-                Decision.Failed(reason) with
-                {
-                    Place = givenUpAt is { } at ? await GivenUpPlace.FindAsync(work, at) : null,
-                },
+            {
+                await FailedSave.HoldAsync(work);
+                var place = givenUpAt is { } at ? await GivenUpPlace.FindAsync(work, at) : (long?)null;
+                return Decision.Failed(reason) with { Place = place };
+            },
             cancellation
         );
         return run.Decision is not null;

@@ -9,7 +9,7 @@ namespace Pipeline.Workers.Deleting;
 /// <summary>Makes pictures tombstones. The purge of their bytes begins in the same transaction.</summary>
 internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandler<DeleteImage>
 {
-    private const string ImageSql = $"select {ImageState.Columns} from pipeline.images where id = $1";
+    private const string ImageSql = $"select {ImageState.Columns}, lifecycle_place from pipeline.images where id = $1";
 
     private const string DeleteSql = """
         update pipeline.images
@@ -26,21 +26,31 @@ internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandl
         foreach (var entry in run)
         {
             var command = entry.As<DeleteImage>();
-            ImageState? image;
+            ImageState? image = null;
+            var lastWord = 0L;
             await using (var row = await transaction.ReadAsync([(ImageSql, [command.ImageId])], cancellation))
-                image = await row.ReadAsync(cancellation) ? ImageState.Read(row) : null;
-            Decide(transaction, entry, image);
+            {
+                if (await row.ReadAsync(cancellation))
+                    (image, lastWord) = (ImageState.Read(row), row.GetInt64(ImageState.ColumnCount));
+            }
+
+            Decide(transaction, entry, image, lastWord);
         }
     }
 
     protected override string? Refuse(DeleteImage command) => null;
 
-    private void Decide(LaneTransaction transaction, LaneEntry entry, ImageState? image)
+    private void Decide(LaneTransaction transaction, LaneEntry entry, ImageState? image, long lastWord)
     {
         if (image is not null && image.ProjectId != entry.ProjectId)
             entry.Reject("imageId: belongs to another project.", transaction.Now);
+        else if (image is not null && entry.IsOlderThan(lastWord))
+            entry.Supersede(LifecyclePlace.OlderReason, transaction.Now);
         else if (GoneSince(transaction, entry.ProjectId, image) is { } reason)
+        {
             entry.Decide(Outcomes.Unchanged, reason, projectVersion: null, transaction.Now);
+            LifecyclePlace.OfImage(transaction, entry, image?.Id);
+        }
         else
             Delete(transaction, entry, image!);
     }
@@ -57,6 +67,7 @@ internal sealed class DeleteImageHandler(RetentionOptions retention) : LaneHandl
         var version = transaction.NextVersion(image.ProjectId);
         var deletionId = DeletionQueue.AddImage(transaction, entry, image.Id, retention.Deleted);
         transaction.Write(DeleteSql, image.Id, transaction.Now, deletionId, version);
+        LifecyclePlace.OfImage(transaction, entry, image.Id);
         var told = new ImageTombstoned(
             entry.CommandId,
             image.ProjectId,

@@ -26,8 +26,15 @@ internal sealed class DeleteProjectHandler(RetentionOptions retention) : LaneHan
 
     private async Task ApplyAsync(LaneTransaction transaction, LaneEntry entry, CancellationToken cancellation)
     {
+        if (await LifecyclePlace.IsOvertakenAsync(transaction, entry, cancellation))
+        {
+            entry.Supersede(LifecyclePlace.OlderReason, transaction.Now);
+            return;
+        }
+
         if (transaction.DeletedAt(entry.ProjectId) is { } deletedAt)
         {
+            LifecyclePlace.OfProject(transaction, entry);
             var reason = $"The project was deleted at {deletedAt:O}.";
             entry.Decide(Outcomes.Unchanged, reason, projectVersion: null, transaction.Now);
             return;

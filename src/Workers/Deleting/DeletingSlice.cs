@@ -89,10 +89,12 @@ internal static class DeletingSlice
             t.current_state in ('Completed', 'Restored') and t.updated_at < $1
             and not exists (select from pipeline.deletion_keys k where k.deletion_id = t.correlation_id)
             """;
-        // A deletion that has failed may be repeated, and would delete what came under the key since.
+        // A deletion that has failed may be repeated, and would delete what came under the key since. An image whose
+        // bytes were wrong names the key until it has others.
         const string Purged = """
             t.purged_at < $1
             and not exists (select from pipeline.deletion_keys k where k.key = t.key)
+            and not exists (select from pipeline.images i where i.object_key collate "C" = t.key)
             """;
         var keep = RetentionRule.Read(configuration, "Deletions", days: 90);
         bus.AddSingleton(new RetentionRule("deletion_keys", OfEnded, keep));

@@ -20,12 +20,14 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
         /// <summary>It was restored, or a row names the object again.</summary>
         TakenBack,
 
-        /// <summary>A save or replacement is queued that counts on the object.</summary>
+        /// <summary>A save or replacement counts on the object: it is queued, or has failed and may be replayed.</summary>
         Held,
     }
 
-    // How long until a held object is looked at again; its command may be decided any moment.
-    private static readonly TimeSpan HoldPause = TimeSpan.FromSeconds(2);
+    // When a held object is looked at again: soon at first, since its command may be decided any moment, then after a
+    // tenth of the time that the deletion has waited. A failed command may wait for a person for days.
+    private static readonly TimeSpan HoldPauseFirst = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan HoldPauseLimit = TimeSpan.FromMinutes(10);
 
     private const string LockSql = "select from pipeline.projects where id = $1 for update";
 
@@ -56,18 +58,15 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
         select count(*) from begun
         """;
 
-    // A tombstone that can still be restored names its object too.
+    // A tombstone that can still be restored names its object too. A key that was given up shows nothing, whatever
+    // names it.
     private const string NamedSql = """
-        select exists (select from pipeline.images where id = $1 and object_key = $2 and purge_started_at is null)
-            or exists (select from pipeline.image_replacements where image_id = $1 and object_key = $2)
+        select (exists (select from pipeline.images where id = $1 and object_key = $2 and purge_started_at is null)
+                or exists (select from pipeline.image_replacements where image_id = $1 and object_key = $2))
+            and not exists (select from pipeline.purged_objects where key = $2)
         """;
 
-    private const string HeldSql = """
-        select exists (
-            select from pipeline.catalog_objects o
-            where o.key = $1 and o.held_until > $2
-                and not exists (select from pipeline.receipts r where r.command_id = o.held_by))
-        """;
+    private const string HeldSql = "select exists (select from pipeline.held_objects where key = $1)";
 
     private const string ObjectSql = """
         with gone as (delete from pipeline.catalog_objects where key = $2),
@@ -116,12 +115,15 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
         await ObjectCatalog.LockAsync(db.Connection(), imageId, cancellation);
         if (await AskAsync(db, NamedSql, cancellation, imageId, key) is true)
             return new PurgeBeginning(Kinds.TakenBack, HeldUntil: null);
-        if (await AskAsync(db, HeldSql, cancellation, key, now) is true)
-            return new PurgeBeginning(Kinds.Held, now + HoldPause);
+        if (await AskAsync(db, HeldSql, cancellation, key) is true)
+            return new PurgeBeginning(Kinds.Held, now + HoldPause(now - saga.CreatedAt));
 
         await AskAsync(db, ObjectSql, cancellation, imageId, key, saga.CorrelationId, now);
         return new PurgeBeginning(Kinds.Begun, HeldUntil: null);
     }
+
+    private static TimeSpan HoldPause(TimeSpan waited) =>
+        TimeSpan.FromTicks(Math.Clamp((waited / 10).Ticks, HoldPauseFirst.Ticks, HoldPauseLimit.Ticks));
 
     private static async Task<object?> AskAsync(
         PipelineDbContext db,

@@ -11,7 +11,7 @@ namespace Pipeline.Workers.Deleting;
 internal sealed class RestoreImageHandler : LaneHandler<RestoreImage>
 {
     private const string ImageSql = $"""
-        select {ImageState.Columns}, purge_started_at is not null from pipeline.images where id = $1
+        select {ImageState.Columns}, purge_started_at is not null, lifecycle_place from pipeline.images where id = $1
         """;
 
     public override async Task ApplyAsync(
@@ -35,10 +35,12 @@ internal sealed class RestoreImageHandler : LaneHandler<RestoreImage>
     {
         ImageState? image;
         bool isPurging;
+        long lastWord;
         await using (var row = await transaction.ReadAsync([(ImageSql, [command.ImageId])], cancellation))
         {
             image = await row.ReadAsync(cancellation) ? ImageState.Read(row) : null;
             isPurging = image is not null && row.GetBoolean(ImageState.ColumnCount);
+            lastWord = image is null ? 0 : row.GetInt64(ImageState.ColumnCount + 1);
         }
 
         if (transaction.DeletedAt(command.ProjectId) is { } projectDeletedAt)
@@ -47,12 +49,18 @@ internal sealed class RestoreImageHandler : LaneHandler<RestoreImage>
             Miss(transaction, entry);
         else if (image.ProjectId != command.ProjectId)
             entry.Reject("imageId: belongs to another project.", transaction.Now);
+        else if (entry.IsOlderThan(lastWord))
+            entry.Supersede(LifecyclePlace.OlderReason, transaction.Now);
         else if (image.DeletedAt is not { } deletedAt)
+        {
             entry.Decide(Outcomes.Unchanged, reason: null, image.ProjectVersion, transaction.Now);
+            LifecyclePlace.OfImage(transaction, entry, image.Id);
+        }
         else if (isPurging)
             entry.Supersede($"The purge of the picture deleted at {deletedAt:O} has begun.", transaction.Now);
         else
         {
+            LifecyclePlace.OfImage(transaction, entry, image.Id);
             var version = transaction.NextVersion(command.ProjectId);
             object[] parameters = [new[] { image.Id }, version, transaction.Now];
             var restored = await RestoredPictures.ReadAsync(transaction, entry, parameters, cancellation);
@@ -83,7 +91,11 @@ internal static class RestoredPictures
             scene_id = coalesce(i.scene_id, (
                 select s.scene_id from pipeline.scenes s
                 where s.project_id = i.project_id and s.index = i.scene_index)),
-            object_check_at = case when i.object_seen then null else $3::timestamptz end, object_checks = 0,
+            object_check_at = case
+                when i.object_seen or exists (select from pipeline.purged_objects o where o.key = i.object_key) then null
+                else $3::timestamptz
+            end,
+            object_checks = 0,
             placed = i.object_seen and (i.scene_id is null and i.scene_index is null or exists (
                 select from pipeline.scenes s
                 where s.project_id = i.project_id

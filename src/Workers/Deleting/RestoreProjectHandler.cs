@@ -1,6 +1,7 @@
 using Pipeline.Contracts.Deleting;
 using Pipeline.Contracts.Receipts;
 using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Lanes;
 
 namespace Pipeline.Workers.Deleting;
@@ -39,8 +40,15 @@ internal sealed class RestoreProjectHandler : LaneHandler<RestoreProject>
 
     private static async Task ApplyAsync(LaneTransaction transaction, LaneEntry entry, CancellationToken cancellation)
     {
+        if (await LifecyclePlace.IsOvertakenAsync(transaction, entry, cancellation))
+        {
+            entry.Supersede(LifecyclePlace.OlderReason, transaction.Now);
+            return;
+        }
+
         if (transaction.DeletedAt(entry.ProjectId) is not { } deletedAt)
         {
+            LifecyclePlace.OfProject(transaction, entry);
             var now = transaction.Version(entry.ProjectId);
             entry.Decide(Outcomes.Unchanged, reason: null, now, transaction.Now);
             return;
@@ -61,6 +69,7 @@ internal sealed class RestoreProjectHandler : LaneHandler<RestoreProject>
             return;
         }
 
+        LifecyclePlace.OfProject(transaction, entry);
         var version = transaction.NextVersion(entry.ProjectId);
         transaction.Write(WakeSql, entry.ProjectId, transaction.Now);
         transaction.Write(RestoreSql, entry.ProjectId, transaction.Now);

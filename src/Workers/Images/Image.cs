@@ -41,7 +41,7 @@ internal sealed class Image
     /// <summary>How often the store was asked for an object that was not there.</summary>
     public int ObjectChecks { get; set; }
 
-    /// <summary>When to ask again; null once the object is seen.</summary>
+    /// <summary>When to ask again; null once the object is seen, and where its key was given up.</summary>
     public DateTimeOffset? ObjectCheckAt { get; set; }
 
     public required bool Placed { get; set; }
@@ -62,6 +62,9 @@ internal sealed class Image
 
     /// <summary>The place of the picture's save in its project's order; see <see cref="Commands.Receipt.Place"/>.</summary>
     public long Place { get; init; }
+
+    /// <summary>The place of the last save, deletion or restoration, also of one that changed nothing.</summary>
+    public long LifecyclePlace { get; init; }
 }
 
 internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
@@ -93,5 +96,6 @@ internal sealed class ImageConfiguration : IEntityTypeConfiguration<Image>
         image.Property(x => x.DeletionId).HasColumnName("deletion_id");
         image.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
         image.Property(x => x.Place).HasColumnName("place").HasDefaultValueSql("nextval('pipeline.places')");
+        image.Property(x => x.LifecyclePlace).HasColumnName("lifecycle_place").HasDefaultValue(0L);
     }
 }

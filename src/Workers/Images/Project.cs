@@ -25,6 +25,9 @@ internal sealed class Project
 
     /// <summary>Since when it is to be erased; from then on nothing brings it back either.</summary>
     public DateTimeOffset? ErasedAt { get; set; }
+
+    /// <summary>The place of the last deletion or restoration, also of one that changed nothing; 0 before the first.</summary>
+    public long LifecyclePlace { get; init; }
 }
 
 internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
@@ -41,5 +44,6 @@ internal sealed class ProjectConfiguration : IEntityTypeConfiguration<Project>
         project.Property(x => x.DeletionId).HasColumnName("deletion_id");
         project.Property(x => x.PurgeStartedAt).HasColumnName("purge_started_at");
         project.Property(x => x.ErasedAt).HasColumnName("erased_at");
+        project.Property(x => x.LifecyclePlace).HasColumnName("lifecycle_place").HasDefaultValue(0L);
     }
 }

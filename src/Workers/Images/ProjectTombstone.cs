@@ -35,6 +35,7 @@ internal static class ProjectTombstone
         var version = transaction.NextVersion(entry.ProjectId);
         var deletionId = DeletionQueue.AddProject(transaction, entry, grace);
         transaction.Write(ProjectSql, entry.ProjectId, transaction.Now, deletionId);
+        LifecyclePlace.OfProject(transaction, entry);
         transaction.SetDeletedAt(entry.ProjectId, transaction.Now);
         object[] parameters = [entry.ProjectId, transaction.Now, deletionId, version];
         int images;

@@ -10,7 +10,10 @@ internal sealed class RetentionOptions
     /// <value>0 to 365 days; default 0. How long a deletion can be taken back.</value>
     public TimeSpan Deleted { get; init; } = TimeSpan.Zero;
 
-    /// <value>0 to 365 days; default 15 min, as long as the publisher's presigned URLs work that were handed out before.</value>
+    /// <value>
+    /// 0 to 365 days; default 15 min, as long as the URLs work that the publisher signs itself. Bytes with a longer
+    /// stored URL stay until that one expires.
+    /// </value>
     public TimeSpan Replaced { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <value>0 to 365 days; default 1 h. For bytes whose command was refused: its sender may correct it meanwhile.</value>

@@ -65,12 +65,32 @@ internal sealed partial class ImportImageHandler(
     )
     {
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(content.Span));
-        var key = await ledger.FreshKeyAsync(command, sha256, facts.Format.Extension, cancellation);
-        await store.PutOnceAsync(key, content, facts.Format.ContentType, cancellation);
-        if (await store.HeadAsync(key, cancellation) is not { } stored)
-            throw new SourceUnavailableException($"{key} was deleted while it was imported.");
+        await foreach (var key in ledger.FreshKeysAsync(command, sha256, facts.Format.Extension, cancellation))
+        {
+            var put = await store.PutOnceAsync(key, content, facts.Format.ContentType, cancellation);
+            if (put == PutOutcome.AlreadyThere && !await HasAsync(key, sha256, cancellation))
+                continue;
+            if (await store.HeadAsync(key, cancellation) is not { } stored)
+                throw new SourceUnavailableException($"{key} was deleted while it was imported.");
+            return ImportDecision.Applied(command, FollowUpOf(command, stored, sha256, facts), stored);
+        }
 
-        return ImportDecision.Applied(command, FollowUpOf(command, stored, sha256, facts), stored);
+        throw new InvalidOperationException($"The same bytes came more than {ObjectKeys.CopyLimit} times.");
+    }
+
+    /// <summary>An object under the key is this import's own from before, unless somebody else has put other bytes there.</summary>
+    private async Task<bool> HasAsync(string key, string sha256, CancellationToken cancellation)
+    {
+        switch (await store.HashAsync(key, cancellation))
+        {
+            case null:
+                throw new SourceUnavailableException($"{key} was deleted while it was imported.");
+            case var hash when hash == sha256:
+                return true;
+            case var hash:
+                OtherBytes(key, hash);
+                return false;
+        }
     }
 
     private static FollowUp FollowUpOf(ImportImage command, StoredObject stored, string sha256, ImageFacts facts)
@@ -126,6 +146,13 @@ internal sealed partial class ImportImageHandler(
             UploadLeftBehind(key, e.Message);
         }
     }
+
+    [LoggerMessage(
+        Level = LogLevel.Error,
+        Message = "The object {Key} has other bytes (SHA-256 {Hash}): the image is stored as another copy. "
+            + "Reconcile with --deep finds the image that shows them."
+    )]
+    private partial void OtherBytes(string key, string hash);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The upload {Key} is not needed any more but stays: {Error}")]
     private partial void UploadLeftBehind(string key, string error);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Npgsql;
 using Pipeline.Contracts.Importing;
 using Pipeline.Contracts.Receipts;
@@ -59,24 +60,27 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         };
     }
 
-    /// <summary>The key for the bytes: the first copy whose key was never purged.</summary>
-    public async Task<string> FreshKeyAsync(
+    /// <summary>Keys for the bytes: those of the copies, one after the other, that were never purged.</summary>
+    public async IAsyncEnumerable<string> FreshKeysAsync(
         ImportImage command,
         string sha256,
         string extension,
-        CancellationToken cancellation
+        [EnumeratorCancellation] CancellationToken cancellation
     )
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        var purged = await ObjectCatalog.PurgedKeysAsync(connection, command.ImageId, cancellation);
+        var purged = await PurgedKeysAsync(command.ImageId, cancellation);
         for (var copy = 1; copy < ObjectKeys.CopyLimit; copy++)
         {
             var key = ObjectKeys.ForImage(command.ProjectId, command.ImageId, sha256, extension, copy);
             if (!purged.Contains(key))
-                return key;
+                yield return key;
         }
+    }
 
-        throw new InvalidOperationException($"The same bytes came back more than {ObjectKeys.CopyLimit} times.");
+    private async Task<HashSet<string>> PurgedKeysAsync(Guid imageId, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        return await ObjectCatalog.PurgedKeysAsync(connection, imageId, cancellation);
     }
 
     /// <summary>Commits the receipt with everything that belongs to it.</summary>
@@ -113,6 +117,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         var isHeld = await ObjectCatalog.HoldAsync(
             work.Connection,
             work.Transaction,
+            decision.Command.ProjectId,
             decision.Command.ImageId,
             decision.FollowUp!.CommandId,
             stored,

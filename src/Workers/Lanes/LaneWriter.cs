@@ -86,6 +86,11 @@ internal sealed class LaneWriter(
         {
             Place(entry, earlier);
             entry.Fail(reason, transaction.Now);
+            if (
+                entry.Command is not null
+                && FailedSave.HoldOf(entry.Key, entry.Name, entry.Content, transaction.Now) is { } hold
+            )
+                transaction.Write(ObjectHolds.KeepSql, hold);
         }
 
         await WriteReceiptsAsync(transaction, [entry], cancellation);

@@ -37,10 +37,7 @@ internal sealed class KnownKeys(NpgsqlDataSource source)
                    where d.current_state in ('Tombstoned', 'Purging', 'Verifying', 'Invalidating')
                        and (d.object_key = k.key or d.image_id::text = split_part(k.key, '/', 3)
                            or d.kind = 'project' and d.project_id::text = split_part(k.key, '/', 2)))
-               or exists (
-                   select from pipeline.catalog_entries h
-                   where h.key = k.key and h.held_until > now()
-                       and not exists (select from pipeline.receipts t where t.command_id = h.held_by))
+               or exists (select from pipeline.held_objects h where h.key = k.key)
         from unnest($1) as k(key)
         left join pipeline.images p on p.object_key collate "C" = k.key collate "C" and p.purge_started_at is null
         left join pipeline.catalog_entries e on e.key = k.key and e.gone_at is null

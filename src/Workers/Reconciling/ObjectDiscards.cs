@@ -3,81 +3,82 @@ using Pipeline.Contracts.Receipts;
 using Pipeline.Contracts.Reconciling;
 using Pipeline.Wire;
 using Pipeline.Workers.Commands;
+using Pipeline.Workers.Images;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;
 
-/// <summary>Deletes an object that is no picture's, after looking at bucket and rows once more.</summary>
+/// <summary>
+/// Deletes an object that is no picture's, after looking at bucket and rows once more. One with wrong bytes is left to
+/// the lane, which hides its picture and begins the purge in one transaction.
+/// </summary>
 internal sealed class ObjectDiscards(
     NpgsqlDataSource source,
     IImageStore store,
     KnownKeys known,
     ReconcilingMetrics metrics,
     TimeProvider clock
-) : ICommandHandler<DiscardObject>
+) : SlowCommandHandler<DiscardObject>
 {
-    // As every write of the project does.
-    private const string LockProjectSql = "select from pipeline.projects where id = $1 for update";
-
     private const string PurgedSql = """
         insert into pipeline.purged_objects (key, image_id, purged_at) values ($1, $2, $3) on conflict do nothing
         """;
 
     /// <exception cref="StorageUnavailableException">Worth a retry.</exception>
-    public async Task HandleAsync(
-        CommandRunner runner,
+    protected override async Task<Func<CommandWork, Task<Decision>>> PrepareAsync(
         CommandRequest request,
         DiscardObject command,
         CancellationToken cancellation
     )
     {
-        if (await runner.RecallAsync(request, cancellation))
-            return;
-
-        var (outcome, reason, retract) = await DecideAsync(command, cancellation);
-        await EndAsync(command, request, outcome, reason, retract, cancellation);
+        var discard = await DecideAsync(command, cancellation);
+        return work => RecordAsync(work, command, discard);
     }
 
-    private async Task<(string Outcome, string? Reason, KnownPicture? Retract)> DecideAsync(
-        DiscardObject command,
-        CancellationToken cancellation
-    )
+    protected override void Ended(CommandRequest request, Decision decision) => metrics.Discarded(decision.Outcome);
+
+    private async Task<Discard> DecideAsync(DiscardObject command, CancellationToken cancellation)
     {
         var key = command.ObjectKey;
         if (ObjectKeys.Problem(key) is { } problem)
-            return (Outcomes.Rejected, $"objectKey: {problem}.", null);
+            return new Discard(Outcomes.Rejected, $"objectKey: {problem}.");
         if (!key.StartsWith(ObjectKeys.ImagesPrefix, StringComparison.Ordinal))
-            return (Outcomes.Rejected, $"objectKey: must begin with '{ObjectKeys.ImagesPrefix}'.", null);
-        if (await store.HeadAsync(key, cancellation) is not { } stored)
-            return (Outcomes.Unchanged, "The store has no such object.", null);
+            return new Discard(Outcomes.Rejected, $"objectKey: must begin with '{ObjectKeys.ImagesPrefix}'.");
 
+        var stored = await store.HeadAsync(key, cancellation);
         var state = (await known.OfAsync([key], command.OlderThan, cancellation))[0];
+        if (stored is null)
+        {
+            var shownBy = state.Picture is { IsExpected: true } ? state.Picture : null;
+            return new Discard(Outcomes.Unchanged, "The store has no such object.", shownBy) { IsGone = true };
+        }
+
         if (state.Picture is null)
             return await DiscardOrphanAsync(command, stored, cancellation);
-        if (await StoreComparison.HashAsync(store, key, cancellation) == state.Picture.Sha256)
-            return (Outcomes.Superseded, "A picture has the object, and its bytes are right.", null);
+        if (await store.HashAsync(key, cancellation) == state.Picture.Sha256)
+            return new Discard(Outcomes.Superseded, "A picture has the object, and its bytes are right.");
 
-        await store.DeleteAsync(key, cancellation);
-        return (Outcomes.Applied, null, state.Picture);
+        // Never here: the picture would show a missing object, and a late delete could hit bytes that came since.
+        return new Discard(Outcomes.Applied, Reason: null, state.Picture);
     }
 
-    private async Task<(string Outcome, string? Reason, KnownPicture? Retract)> DiscardOrphanAsync(
+    private async Task<Discard> DiscardOrphanAsync(
         DiscardObject command,
         StoredObject stored,
         CancellationToken cancellation
     )
     {
         if (stored.LastModified >= command.OlderThan)
-            return (Outcomes.Superseded, "The object was put anew.", null);
+            return new Discard(Outcomes.Superseded, "The object was put anew.");
         if (
             ObjectKeys.TryParseImage(command.ObjectKey, out var parsed)
             && !await GiveUpKeyAsync(command, parsed, cancellation)
         )
-            return (Outcomes.Superseded, "The object is a picture's now, or is being purged.", null);
+            return new Discard(Outcomes.Superseded, "The object is a picture's now, or is being purged.");
 
         await store.DeleteAsync(command.ObjectKey, cancellation);
-        return (Outcomes.Applied, null, null);
+        return new Discard(Outcomes.Applied, Reason: null) { IsGone = true };
     }
 
     /// <summary>
@@ -88,12 +89,7 @@ internal sealed class ObjectDiscards(
     {
         await using var connection = await source.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using (var project = new NpgsqlCommand(LockProjectSql, connection, transaction))
-        {
-            project.Parameters.AddWithValue(key.ProjectId);
-            await project.ExecuteNonQueryAsync(cancellation);
-        }
-
+        await ProjectLock.TakeAsync(connection, transaction, key.ProjectId, cancellation);
         await ObjectCatalog.LockAsync(connection, key.ImageId, cancellation);
         var state = (await known.OfAsync([command.ObjectKey], command.OlderThan, cancellation))[0];
         if (state.Picture is not null || state.IsClaimed)
@@ -108,31 +104,31 @@ internal sealed class ObjectDiscards(
         return true;
     }
 
-    private async Task EndAsync(
-        DiscardObject command,
-        CommandRequest request,
-        string outcome,
-        string? reason,
-        KnownPicture? retract,
-        CancellationToken cancellation
-    )
+    private static async Task<Decision> RecordAsync(CommandWork work, DiscardObject command, Discard discard)
     {
-        await using var connection = await source.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        var at = clock.GetDatabaseNow();
-        if (outcome is Outcomes.Applied or Outcomes.Unchanged)
-            await ObjectCatalog.RemoveAsync(connection, transaction, [command.ObjectKey], cancellation);
-        if (retract is not null)
-        {
-            var id = request.Key.Derive(WireNames.ExchangeOf<RetractObject>());
-            var hide = new RetractObject(id, retract.ProjectId, retract.ImageId, command.ObjectKey);
-            await Outbox.AppendAsync(connection, transaction, [WireMessage.Command(hide)], cancellation);
-        }
+        if (discard.IsGone)
+            await ObjectCatalog.RemoveAsync(work.Connection, work.Transaction, [command.ObjectKey], work.Cancellation);
+        var decision = new Decision(discard.Outcome, discard.Reason);
+        if (discard.Hide is not { } image)
+            return decision;
+        var hide = new RetractObject(
+            work.Request.Key.Derive(WireNames.ExchangeOf<RetractObject>()),
+            image.ProjectId,
+            image.ImageId,
+            command.ObjectKey,
+            Purge: !discard.IsGone
+        );
+        await work.SendAsync(WireMessage.Command(hide));
+        return decision with { FollowUpId = hide.CommandId };
+    }
 
-        var work = new CommandWork(connection, transaction, request, at, cancellation);
-        if (!await work.EndAsync(new Decision(outcome, reason)))
-            throw new ReceiptRaceException(request.CommandId);
-        await transaction.CommitAsync(cancellation);
-        metrics.Discarded(outcome);
+    /// <summary>What was decided.</summary>
+    /// <param name="Outcome">One of <see cref="Outcomes"/>.</param>
+    /// <param name="Reason">Null where the outcome says it all.</param>
+    /// <param name="Hide">The picture that is kept out of sight; its object is purged unless it is gone.</param>
+    private sealed record Discard(string Outcome, string? Reason, KnownPicture? Hide = null)
+    {
+        /// <summary>The store does not have the object any more.</summary>
+        public bool IsGone { get; init; }
     }
 }

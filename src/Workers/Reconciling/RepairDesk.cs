@@ -15,7 +15,7 @@ internal sealed class RepairDesk(NpgsqlDataSource source, ReconciliationLedger l
     private const int BatchLimit = 200;
 
     private const string ReadSql = """
-        select number, kind, key, project_id, image_id from pipeline.reconciliation_findings
+        select number, kind, key from pipeline.reconciliation_findings
         where reconciliation_id = $1 and number > $2 order by number limit $3
         """;
 
@@ -26,10 +26,12 @@ internal sealed class RepairDesk(NpgsqlDataSource source, ReconciliationLedger l
         """;
 
     private const string OpenSql = """
-        select count(*) filter (where t.command_id is null), count(*) filter (where t.outcome = 'failed'),
+        select count(*) filter (where t.command_id is null or t.follow_up_id is not null and n.command_id is null),
+               count(*) filter (where t.outcome = 'failed' or n.outcome = 'failed'),
                count(*)
         from pipeline.reconciliation_findings f
         left join pipeline.receipts t on t.command_id = f.repair_command_id
+        left join pipeline.receipts n on n.command_id = t.follow_up_id
         where f.reconciliation_id = $1 and f.repair_command_id is not null
         """;
 
@@ -94,20 +96,19 @@ internal sealed class RepairDesk(NpgsqlDataSource source, ReconciliationLedger l
         var id = Guid.NewGuid(); // Nobody can use it up beforehand; it is noted in this transaction.
         return kind switch
         {
-            FindingKinds.PictureWithoutObject or FindingKinds.SizeDiffers => WireMessage.Command(
-                new RetractObject(id, row.GetGuid(3), row.GetGuid(4), key)
-            ),
             FindingKinds.ObjectWithoutPicture or FindingKinds.HashDiffers => WireMessage.Command(
                 new DiscardObject(id, key, run.Cutoff),
                 id,
                 Guid.Empty
             ),
-            FindingKinds.EntryWithoutObject => WireMessage.Command(new ForgetObject(id, key), id, Guid.Empty),
-            FindingKinds.ObjectWithoutEntry or FindingKinds.EntryDiffers => WireMessage.Command(
-                new RecordObject(id, key),
+            // These ask the store, and hide the picture where its object is still missing or has another length.
+            FindingKinds.PictureWithoutObject or FindingKinds.EntryWithoutObject => WireMessage.Command(
+                new ForgetObject(id, key),
                 id,
                 Guid.Empty
             ),
+            FindingKinds.SizeDiffers or FindingKinds.ObjectWithoutEntry or FindingKinds.EntryDiffers =>
+                WireMessage.Command(new RecordObject(id, key), id, Guid.Empty),
             FindingKinds.UrlWithoutObject => null, // A picture that is out of sight has no URL.
             _ => throw new NotSupportedException(kind),
         };

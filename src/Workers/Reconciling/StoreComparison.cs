@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Reconciling;
@@ -87,7 +86,7 @@ internal sealed class StoreComparison(IImageStore store, KnownKeys known)
             {
                 if (
                     x.Picture is { } picture
-                    && await HashAsync(store, x.Key, token) is { } hash
+                    && await store.HashAsync(x.Key, token) is { } hash
                     && hash != picture.Sha256
                 )
                     found.Add(
@@ -97,21 +96,6 @@ internal sealed class StoreComparison(IImageStore store, KnownKeys known)
             cancellation
         );
         return found.OrderBy(x => x.Key, StringComparer.Ordinal);
-    }
-
-    /// <summary>SHA-256 of an object's bytes, lower-case hexadecimal; null where it is not there.</summary>
-    /// <inheritdoc cref="CompareAsync" path="/exception"/>
-    public static async Task<string?> HashAsync(IImageStore store, string key, CancellationToken cancellation)
-    {
-        await using var bytes = await store.OpenReadAsync(key, cancellation);
-        try
-        {
-            return bytes is null ? null : Convert.ToHexStringLower(await SHA256.HashDataAsync(bytes, cancellation));
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException)
-        {
-            throw new StorageUnavailableException($"Reading {key} broke off: {e.Message}", e);
-        }
     }
 
     private static Task EachAsync<T>(

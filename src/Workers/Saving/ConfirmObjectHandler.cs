@@ -15,6 +15,8 @@ internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHan
         from pipeline.image_replacements where image_id = $1 and object_key = $2
         """;
 
+    private const string PurgedSql = "select from pipeline.purged_objects where key = $1";
+
     private const string UpdateSql = """
         update pipeline.images
         set object_seen = true, object_check_at = null, placed = $2, project_version = $3, updated_at = $4
@@ -46,6 +48,12 @@ internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHan
         if (image is null || isDeleted || (image.ObjectKey != command.ObjectKey && awaited is null))
         {
             entry.Supersede("The picture no longer waits for this object.", transaction.Now);
+            return;
+        }
+
+        if (await IsPurgedAsync(transaction, command.ObjectKey, cancellation))
+        {
+            entry.Supersede("The object is being purged, and its key is not used again.", transaction.Now);
             return;
         }
 
@@ -93,6 +101,17 @@ internal sealed class ConfirmObjectHandler(RetentionOptions retention) : LaneHan
     {
         await using var row = await transaction.ReadAsync([(ImageSql, [imageId])], cancellation);
         return await row.ReadAsync(cancellation) ? ImageState.Read(row) : null;
+    }
+
+    // The sweep may have seen an object with wrong bytes before its picture was retracted.
+    private static async Task<bool> IsPurgedAsync(
+        LaneTransaction transaction,
+        string key,
+        CancellationToken cancellation
+    )
+    {
+        await using var row = await transaction.ReadAsync([(PurgedSql, [key])], cancellation);
+        return await row.ReadAsync(cancellation);
     }
 
     private static async Task<Picture?> AwaitedAsync(

@@ -59,8 +59,8 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
         }
         else if (standing.IsPurged)
             entry.Reject(PurgedReason, transaction.Now);
-        else if (image.Sha256 == command.Sha256)
-            Keep(transaction, entry, command, standing, image);
+        else if (image.ObjectKey == command.ObjectKey)
+            Keep(transaction, entry, standing, image);
         else if (image.IsStored && !standing.IsKnown)
             Await(transaction, entry, command, standing, image);
         else
@@ -94,14 +94,11 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
         );
     }
 
-    /// <summary>The picture has these bytes. One that was on its way is not wanted any more.</summary>
-    private void Keep(
-        LaneTransaction transaction,
-        LaneEntry entry,
-        ReplaceImage command,
-        PictureStanding standing,
-        ImageState image
-    )
+    /// <summary>
+    /// The picture has this object. One that was on its way is not wanted any more. The same bytes under another copy's
+    /// key are another object: an import takes that key where the first one is purged, or has other bytes.
+    /// </summary>
+    private void Keep(LaneTransaction transaction, LaneEntry entry, PictureStanding standing, ImageState image)
     {
         if (standing.AwaitedKey is { } awaited)
         {
@@ -109,8 +106,6 @@ internal sealed class ReplaceImageHandler(RetentionOptions retention) : LaneHand
             DeletionQueue.AddObject(transaction, entry, image.Id, awaited, retention.Orphaned);
         }
 
-        if (image.ObjectKey != command.ObjectKey)
-            Orphan(transaction, entry, command, retention.Orphaned);
         entry.Decide(
             Outcomes.Unchanged,
             reason: null,

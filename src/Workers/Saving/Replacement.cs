@@ -89,7 +89,7 @@ internal sealed record Replacement(ImageState Image, Picture Picture, bool IsSto
             PlaceOf(entry)
         );
         transaction.Write(ForgetSql, next.Id);
-        DeletionQueue.AddObject(transaction, entry, next.Id, Image.ObjectKey, retention.Replaced);
+        DeletionQueue.AddShown(transaction, entry, next.Id, Image.ObjectKey, retention.Replaced);
         return next;
     }
 

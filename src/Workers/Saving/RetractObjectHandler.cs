@@ -5,16 +5,23 @@ using Pipeline.Workers.Lanes;
 
 namespace Pipeline.Workers.Saving;
 
-/// <summary>Keeps a picture out of sight whose object is lost. The sweep of missing objects shows it again when it is back.</summary>
+/// <summary>
+/// Keeps a picture out of sight whose object is lost. The sweep of missing objects shows it again when it is back. An
+/// object with wrong bytes is purged, beginning with the same commit: there is no moment at which it is gone and shown.
+/// </summary>
 internal sealed class RetractObjectHandler : LaneHandler<RetractObject>
 {
     private const string ImageSql = $"select {ImageState.Columns} from pipeline.images where id = $1";
 
     private const string UpdateSql = """
         update pipeline.images
-        set object_seen = false, placed = false, object_checks = 0, object_check_at = $3, project_version = $2,
-            updated_at = $3
+        set object_seen = false, placed = false, object_checks = 0,
+            object_check_at = case when $4 then null else $3::timestamptz end, project_version = $2, updated_at = $3
         where id = $1
+        """;
+
+    private const string GiveUpSql = """
+        insert into pipeline.purged_objects (key, image_id, purged_at) values ($1, $2, $3) on conflict do nothing
         """;
 
     public override async Task ApplyAsync(
@@ -43,7 +50,7 @@ internal sealed class RetractObjectHandler : LaneHandler<RetractObject>
             return;
         }
 
-        if (!image.IsStored)
+        if (!image.IsStored && !command.Purge)
         {
             entry.Decide(Outcomes.Unchanged, reason: null, image.ProjectVersion, transaction.Now, []);
             return;
@@ -55,7 +62,13 @@ internal sealed class RetractObjectHandler : LaneHandler<RetractObject>
             IsPlaced = false,
             ProjectVersion = transaction.NextVersion(image.ProjectId),
         };
-        transaction.Write(UpdateSql, hidden.Id, hidden.ProjectVersion, transaction.Now);
+        transaction.Write(UpdateSql, hidden.Id, hidden.ProjectVersion, transaction.Now, command.Purge);
+        if (command.Purge)
+        {
+            transaction.Write(GiveUpSql, command.ObjectKey, hidden.Id, transaction.Now);
+            DeletionQueue.AddObject(transaction, entry, hidden.Id, command.ObjectKey, TimeSpan.Zero);
+        }
+
         entry.Decide(
             Outcomes.Applied,
             reason: null,

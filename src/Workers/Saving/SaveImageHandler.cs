@@ -20,12 +20,15 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
     private const string InsertSql = """
         insert into pipeline.images
             (id, project_id, scene_id, scene_index, slot, version, object_key, sha256, content_type, byte_length,
-             width, height, object_seen, object_check_at, placed, project_version, saved_at, updated_at, place)
+             width, height, object_seen, object_check_at, placed, project_version, saved_at, updated_at, place,
+             lifecycle_place)
         select i, p, s, x, t, 1, k, h, c, b, w, g, o, case when o then null else $16::timestamptz end, l, v, $16, $16,
-            coalesce(e, nextval('pipeline.places'))
-        from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::bigint[], $15::bigint[], $17::bigint[])
-            as u (i, p, s, x, t, k, h, c, b, w, g, o, l, v, n, e)
-        order by n
+            q, q
+        from (
+            select *, coalesce(e, nextval('pipeline.places')) as q
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::bigint[], $15::bigint[],
+                        $17::bigint[]) as u (i, p, s, x, t, k, h, c, b, w, g, o, l, v, n, e)
+            order by n) placed
         """;
 
     public override async Task ApplyAsync(
@@ -65,14 +68,26 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
 
         var overtaken = await SlotOrder.OvertakenAsync(transaction, run, scenes, cancellation);
         var added = new List<(SaveImage Command, ImageState Image)>();
+        var written = 0;
         for (var i = 0; i < run.Count; i++)
         {
             if (transaction.DeletedAt(commands[i].ProjectId) is { } deletedAt)
                 Supersede(transaction, run[i], commands[i], $"The project was deleted at {deletedAt:O}.");
-            else if (images.TryGetValue(commands[i].ImageId, out var image))
+            else if (
+                images.TryGetValue(commands[i].ImageId, out var image)
+                && (image.IsStored || image.DeletedAt is not null)
+            )
                 Meet(transaction, run[i], commands[i], image, scenes[i]);
             else if (purged.Contains(commands[i].ObjectKey))
                 run[i].Reject(ReplaceImageHandler.PurgedReason, transaction.Now);
+            else if (image is not null)
+            {
+                // It may have come in this very run, and its row must be there before it is changed.
+                Insert(transaction, added[written..]);
+                written = added.Count;
+                var isKnown = objects.Contains(commands[i].ObjectKey);
+                images[image.Id] = MeetWaiting(transaction, run[i], commands[i], image, scenes[i], isKnown);
+            }
             else if (overtaken.Contains(i) || added.Exists(x => SlotOrder.Overtakes(x.Image, run[i], scenes[i])))
             {
                 run[i].Supersede("A newer picture has been saved in its scene and slot.", transaction.Now);
@@ -92,8 +107,7 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             }
         }
 
-        if (added.Count > 0)
-            Insert(transaction, added);
+        Insert(transaction, added[written..]);
     }
 
     protected override string? Refuse(SaveImage command) =>
@@ -170,6 +184,38 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
         }
     }
 
+    /// <summary>
+    /// The picture is there and waits for its object. It takes the same bytes under another copy's key: an import uses
+    /// that one where the first is purged, or has other bytes.
+    /// </summary>
+    private ImageState MeetWaiting(
+        LaneTransaction transaction,
+        LaneEntry entry,
+        SaveImage command,
+        ImageState image,
+        SceneLookup scene,
+        bool isKnown
+    )
+    {
+        var isCopy = image.Sha256 == command.Sha256 && image.ObjectKey != command.ObjectKey;
+        if (
+            !isCopy
+            || image.ProjectId != command.ProjectId
+            || image.Slot != command.Slot
+            || !scene.IsSceneOf(image)
+            || entry.IsOlderThan(image.Place)
+        )
+        {
+            Meet(transaction, entry, command, image, scene);
+            return image;
+        }
+
+        var copy = new Replacement(image, Picture.Of(command), isKnown, scene.IsThere);
+        var shown = copy.Write(transaction, entry, retention);
+        copy.Decide(transaction, entry, shown);
+        return shown;
+    }
+
     /// <summary>What is deleted stays deleted, and the bytes that came for it go too.</summary>
     private static void Supersede(LaneTransaction transaction, LaneEntry entry, SaveImage command, string reason)
     {
@@ -186,7 +232,10 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
         return waits is null || disagreement is null ? waits ?? disagreement : $"{waits} {disagreement}";
     }
 
-    private static void Insert(LaneTransaction transaction, List<(SaveImage Command, ImageState Image)> added) =>
+    private static void Insert(LaneTransaction transaction, List<(SaveImage Command, ImageState Image)> added)
+    {
+        if (added.Count == 0)
+            return;
         transaction.Write(
             InsertSql,
             added.Select(x => x.Image.Id).ToArray(),
@@ -207,6 +256,7 @@ internal sealed class SaveImageHandler(RetentionOptions retention) : LaneHandler
             transaction.Now,
             added.Select(x => x.Image.Place).ToArray()
         );
+    }
 
     private static NpgsqlParameter Texts(IEnumerable<string?> values) =>
         new() { Value = values.ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };

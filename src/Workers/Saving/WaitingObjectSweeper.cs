@@ -54,7 +54,7 @@ internal sealed partial class WaitingObjectSweeper(
         update pipeline.images
         set object_checks = object_checks + 1,
             object_check_at = now() + least($2, make_interval(secs => power(2, least(object_checks, 20))))
-        where id = $1 and object_key = $3 and not object_seen
+        where id = $1 and object_key = $3 and not object_seen and object_check_at is not null
         """;
 
     private const string PostponeReplacementSql = """

@@ -32,12 +32,7 @@ internal static class ObjectCatalog
             where o.gone_at is null
         """;
 
-    private const string HeldSql = "update pipeline.catalog_objects set held_by = $2, held_until = $3 where key = $1";
-
     private const string PurgedSql = "select key from pipeline.purged_objects where image_id = $1";
-
-    // A bound for a command that never comes to its end. One that comes later still is refused by the lane.
-    private static readonly TimeSpan HoldLength = TimeSpan.FromHours(1);
 
     /// <summary>Keys of a picture that were purged; none of them is used again.</summary>
     public static async Task<HashSet<string>> PurgedKeysAsync(
@@ -58,11 +53,13 @@ internal static class ObjectCatalog
     /// <summary>Records the object for a command that is queued with it, and keeps its purge away until that is decided.</summary>
     /// <returns>False where its key was purged; then nothing is written.</returns>
     /// <inheritdoc cref="RecordAsync" path="/param"/>
+    /// <param name="projectId">The picture's project.</param>
     /// <param name="imageId">The picture that it belongs to.</param>
     /// <param name="commandId">The queued command.</param>
     public static async Task<bool> HoldAsync(
         NpgsqlConnection connection,
         NpgsqlTransaction transaction,
+        Guid projectId,
         Guid imageId,
         Guid commandId,
         StoredObject stored,
@@ -75,11 +72,8 @@ internal static class ObjectCatalog
             return false;
 
         await RecordAsync(connection, transaction, stored, at, cancellation);
-        await using var hold = new NpgsqlCommand(HeldSql, connection, transaction);
-        hold.Parameters.AddWithValue(stored.Key);
-        hold.Parameters.AddWithValue(commandId);
-        hold.Parameters.AddWithValue(at + HoldLength);
-        await hold.ExecuteNonQueryAsync(cancellation);
+        object[] hold = [stored.Key, commandId, projectId, imageId, at];
+        await ObjectHolds.KeepAsync(connection, transaction, hold, cancellation);
         return true;
     }
 

@@ -23,7 +23,8 @@ internal sealed class UrlLedger(NpgsqlDataSource source, UrlChains chains, UrlsO
         where s.claim_id = $1 and s.image_id = any($2) order by s.image_id for update of s
         """;
 
-    // The version is compared once more, in the statement that writes.
+    // The version is compared once more, in the statement that writes. The row's lock makes a replacement wait for this
+    // commit, so that it sees how long the earlier bytes are needed.
     private const string UrlsSql = """
         insert into pipeline.image_urls as u (image_id, variant, version, url, strategy, degraded, steps, signed_at,
             refresh_after, expires_at)
@@ -32,6 +33,7 @@ internal sealed class UrlLedger(NpgsqlDataSource source, UrlChains chains, UrlsO
         from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             as r (image_id, variant, version, url, strategy, degraded, steps, signed_at, refresh_after, expires_at)
         join pipeline.images i on i.id = r.image_id and i.version = r.version and i.deleted_at is null
+        for share of i
         on conflict (image_id, variant) do update
             set version = excluded.version, url = excluded.url, strategy = excluded.strategy,
                 degraded = excluded.degraded, steps = excluded.steps, signed_at = excluded.signed_at,

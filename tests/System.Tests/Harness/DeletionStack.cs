@@ -28,6 +28,9 @@ public class DeletionStack : Stack
     /// <summary>How long deleted, replaced and orphaned bytes stay.</summary>
     private protected virtual string GracePeriod => "00:00:00";
 
+    /// <summary>Bytes with a URL outlive their replacement; where no URL is signed, replaced bytes go at once.</summary>
+    private protected virtual string UrlSweepEvery => "00:01:00";
+
     protected override IEnumerable<(string Name, string Value)> WorkerSettings =>
         [
             ("Storage__ServiceUrl", _store.Url),
@@ -37,6 +40,7 @@ public class DeletionStack : Stack
             ("Retention__Deleted", GracePeriod),
             ("Retention__Replaced", "00:00:00"),
             ("Retention__Orphaned", "00:00:00"),
+            ("Urls__SweepEvery", UrlSweepEvery),
             ("Deleting__BackoffFirst", "00:00:00.050"),
             ("Deleting__BackoffLimit", "00:00:00.200"),
             ("Deleting__SweepEvery", "00:00:00.050"),
@@ -158,14 +162,22 @@ public class DeletionStack : Stack
                     "select count(*) from status.deletions where state not in ('Completed', 'Restored') and due_at < now() + interval '1 minute' or state in ('Purging', 'Verifying', 'Invalidating')"
                 ) == 0
         );
-        // What waits for its object has none; what is deleted keeps its own while it can be restored.
+        // What waits for its object has none; what is deleted keeps its own while it can be restored, and what was
+        // replaced while a URL of it works.
         var named = await RowsAsync(
-            "select object_key from status.images where state <> 'deleted' and waits_for is distinct from 'object' or restorable",
+            """
+            select object_key from status.images
+            where state <> 'deleted' and waits_for is distinct from 'object' or restorable
+            """,
+            x => x.GetString(0)
+        );
+        var replaced = await RowsAsync(
+            "select object_key from status.deletions where state = 'Tombstoned' and kind = 'object'",
             x => x.GetString(0)
         );
         var stored = await Bucket.KeysAsync("projects/");
         named.Except(stored, StringComparer.Ordinal).ShouldBeEmpty("rows without their object");
-        stored.Except(named, StringComparer.Ordinal).ShouldBeEmpty("objects without a row");
+        stored.Except(named.Concat(replaced), StringComparer.Ordinal).ShouldBeEmpty("objects without a row");
         var known = await RowsAsync("select key from status.catalog where key like 'projects/%'", x => x.GetString(0));
         known.ShouldBe(stored, StringComparer.Ordinal, ignoreOrder: true);
     }

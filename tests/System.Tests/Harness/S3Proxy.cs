@@ -13,7 +13,12 @@ namespace Pipeline.SystemTests.Harness;
 /// <summary>A request to the store, as a test sees it before it is passed on.</summary>
 /// <param name="Kind"><c>list</c>, <c>delete</c> (of several), <c>head</c>, or the method in lower case.</param>
 /// <param name="Keys">Of a delete of several.</param>
-internal sealed record S3Call(string Kind, IReadOnlyList<string> Keys);
+/// <param name="Key">Of a request about one object; empty for any other.</param>
+internal sealed record S3Call(string Kind, IReadOnlyList<string> Keys, string Key = "")
+{
+    /// <summary>True where the request is about the object, alone or among others.</summary>
+    public bool IsAbout(string key) => Key == key || Keys.Contains(key, StringComparer.Ordinal);
+}
 
 /// <summary>What becomes of a request.</summary>
 internal enum S3Fate
@@ -186,6 +191,7 @@ internal sealed class S3Proxy : IAsyncDisposable
             return new S3Call("delete", keys);
         }
 
-        return new S3Call(request.Query.ContainsKey("list-type") ? "list" : request.Method.ToLowerInvariant(), []);
+        var kind = request.Query.ContainsKey("list-type") ? "list" : request.Method.ToLowerInvariant();
+        return new S3Call(kind, [], request.Path.Value!.TrimStart('/').Split('/', 2) is [_, var key] ? key : "");
     }
 }

@@ -31,6 +31,7 @@ public sealed class LaneBench : IAsyncLifetime
             new SaveImageHandler(retention),
             new ReplaceImageHandler(retention),
             new ConfirmObjectHandler(retention),
+            new RetractObjectHandler(),
             new DeleteImageHandler(retention),
             new DeleteProjectHandler(retention),
             new RestoreImageHandler(),
@@ -63,9 +64,19 @@ public sealed class LaneBench : IAsyncLifetime
         return [.. batch.Select(x => x.Decision!)];
     }
 
-    internal LaneEntry Entry<T>(T command)
+    /// <summary>Fails one command for good, as a lane does that cannot apply it.</summary>
+    internal Task FailAsync<T>(T command)
+        where T : class, ILaneCommand => _writer.CommitFailureAsync(Entry(command), "a constraint", default);
+
+    /// <param name="command">The command.</param>
+    /// <param name="replays">How often a person has replayed it.</param>
+    internal LaneEntry Entry<T>(T command, int replays = 0)
         where T : class, ILaneCommand =>
-        LaneEntry.Of(command, command.CommandId, _handlers[typeof(T)].Refuse(command), replays: 0, redeliveries: 0);
+        LaneEntry.Of(command, command.CommandId, _handlers[typeof(T)].Refuse(command), replays, redeliveries: 0);
+
+    /// <summary>Applies a command that failed and that a person has replayed.</summary>
+    internal async Task<LaneReceipt> ReplayAsync<T>(T command)
+        where T : class, ILaneCommand => (await ApplyAllAsync(Entry(command, replays: 1)))[0];
 
     /// <summary>Says that objects are in the store, as an import does when it has put them there.</summary>
     internal Task PlantAsync(params string[] keys) =>

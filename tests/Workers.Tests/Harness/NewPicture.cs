@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Pipeline.Contracts.Deleting;
+using Pipeline.Contracts.Reconciling;
 using Pipeline.Contracts.Saving;
 using Pipeline.Workers.Storage;
 
@@ -14,7 +15,7 @@ internal sealed record NewPicture(Guid ProjectId, Guid ImageId)
     public string Key(string bytes, int copy = 1) =>
         ObjectKeys.ForImage(ProjectId, ImageId, Sha256(bytes), "png", copy);
 
-    public SaveImage Save(string bytes, string? scene = null) =>
+    public SaveImage Save(string bytes, string? scene = null, int copy = 1) =>
         new(
             Guid.NewGuid(),
             ProjectId,
@@ -22,7 +23,7 @@ internal sealed record NewPicture(Guid ProjectId, Guid ImageId)
             scene,
             SceneIndex: null,
             Slot: 0,
-            Key(bytes),
+            Key(bytes, copy),
             Sha256(bytes),
             "image/png",
             ByteLength: 1000,
@@ -44,6 +45,9 @@ internal sealed record NewPicture(Guid ProjectId, Guid ImageId)
         );
 
     public ConfirmObject Confirm(string bytes) => new(Guid.NewGuid(), ProjectId, ImageId, Key(bytes));
+
+    public RetractObject Retract(string bytes, bool purge = false) =>
+        new(Guid.NewGuid(), ProjectId, ImageId, Key(bytes), purge);
 
     public DeleteImage Delete() => new(Guid.NewGuid(), ProjectId, ImageId);
 

@@ -27,7 +27,16 @@ public sealed class RetainedRowsTests(ScratchDatabase database) : IClassFixture<
                     array['uploads/of a failed import', 'uploads/of another']) as x (c, k);
         insert into pipeline.purged_objects (key, image_id, purged_at)
         select k, gen_random_uuid(), least($1, $2)
-        from unnest(array['projects/of an open deletion', 'projects/of another']) as k;
+        from unnest(array['projects/of an open deletion', 'projects/of a hidden image', 'projects/of another']) as k;
+        with p as (
+            insert into pipeline.projects (id, version, created_at, updated_at)
+            values ('11111111-1111-4111-8111-111111111111', 1, least($1, $2), $1)
+        )
+        insert into pipeline.images
+            (id, project_id, slot, version, object_key, sha256, content_type, byte_length, width, height, object_seen,
+             placed, project_version, saved_at, updated_at)
+        values (gen_random_uuid(), '11111111-1111-4111-8111-111111111111', 0, 1, 'projects/of a hidden image',
+                repeat('a', 64), 'image/png', 1, 1, 1, false, false, 1, $1, $2);
         with d as (
             insert into pipeline.deletions
                 (correlation_id, current_state, kind, project_id, command_id, attempt, failures, purged_keys, created_at,
@@ -62,9 +71,11 @@ public sealed class RetainedRowsTests(ScratchDatabase database) : IClassFixture<
         (await database.TextsAsync("select key from pipeline.import_sources where key like 'uploads/%'")).ShouldBe([
             "uploads/of a failed import",
         ]);
-        (await database.TextsAsync("select key from pipeline.purged_objects where key like 'projects/%'")).ShouldBe([
-            "projects/of an open deletion",
-        ]);
+        (await database.TextsAsync("select key from pipeline.purged_objects where key like 'projects/%'")).ShouldBe(
+            ["projects/of an open deletion", "projects/of a hidden image"],
+            StringComparer.Ordinal,
+            ignoreOrder: true
+        );
     }
 }
 

@@ -28,6 +28,8 @@ public sealed class RetentionTests(ScratchDatabase database) : IClassFixture<Scr
         select gen_random_uuid()::text, gen_random_uuid(), $2 from generate_series(1, $1);
         insert into pipeline.import_sources (key, project_id, command_id, begun_at)
         select 'key', gen_random_uuid(), gen_random_uuid(), $2 from generate_series(1, $1);
+        insert into pipeline.object_holds (key, command_id, project_id, image_id, held_at)
+        select 'key', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), $2 from generate_series(1, $1);
         insert into pipeline.lane_suspects (project_id, command_id, worker_id, lane, started_at)
         select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 0, $2 from generate_series(1, $1);
         insert into pipeline.generation_leases (generation_id, attempt, epoch, worker_id, lease_until)
