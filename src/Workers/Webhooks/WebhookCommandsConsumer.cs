@@ -11,6 +11,7 @@ namespace Pipeline.Workers.Webhooks;
 /// <summary>The commands of operators, one transaction each: effect, receipt and event.</summary>
 internal sealed class WebhookCommandsConsumer(
     WebhookDesk desk,
+    WebhookBindings bindings,
     SubscriptionLedger subscriptions,
     DeliveryLedger deliveries
 ) : IConsumer<SubscribeWebhook>, IConsumer<UnsubscribeWebhook>, IConsumer<ReplayWebhook>, IConsumer<PingWebhook>
@@ -18,12 +19,23 @@ internal sealed class WebhookCommandsConsumer(
     public Task Consume(ConsumeContext<SubscribeWebhook> context)
     {
         var command = context.Message;
-        return desk.EndAsync(
-            RequestOf(context, WithoutSecret(command)),
-            WebhookRules.Refuse(command),
-            (connection, transaction) =>
-                subscriptions.SubscribeAsync(connection, transaction, command, context.CancellationToken),
-            context.CancellationToken
+        var cancellation = context.CancellationToken;
+        var rule = WebhookRules.Refuse(command);
+        // Bound before it is subscribed, so that from its receipt on no event is missed; nobody takes it back meanwhile.
+        return bindings.HoldAsync(
+            async () =>
+            {
+                if (rule is null)
+                    await bindings.AddAsync(command.Events ?? [], command.ProjectId, cancellation);
+                await desk.EndAsync(
+                    RequestOf(context, WithoutSecret(command)),
+                    rule,
+                    (connection, transaction) =>
+                        subscriptions.SubscribeAsync(connection, transaction, command, cancellation),
+                    cancellation
+                );
+            },
+            cancellation
         );
     }
 

@@ -22,6 +22,8 @@ public sealed class ImageSnifferTests
             ["webp extended"] = TinyFiles.WebpExtended(),
             ["webp animated"] = TinyFiles.WebpAnimated(3, 2, 5),
             ["avif"] = TinyFiles.Avif(),
+            ["coded avif"] = TinyAvif.File(3, 2, TinyAvif.Unit(3, 2), [TinyAvif.Unit(1, 1)], areMasks: true),
+            ["animated avif"] = TinyAvif.Animation(3, 2, [TinyAvif.Unit(3, 2), TinyAvif.Unit(3, 2)], 1, "pict", "auxv"),
         };
 
     public static TheoryData<string> ValidNames => [.. Valid.Keys];
