@@ -6,7 +6,7 @@ namespace Pipeline.Workers.Storage;
 
 /// <summary>
 /// Makes a listing readable that names, besides its encoded keys, one that XML 1.0 cannot hold: stores repeat what was
-/// asked for, and say where to go on, in plain text (Ceph 18, "StartAfter" and "NextContinuationToken").
+/// asked for, and say where to go on, in plain text (Ceph 16.2, "StartAfter" and "NextContinuationToken").
 /// </summary>
 /// <remarks>
 /// Such a character becomes U+FFFD. Nobody reads these fields, but the SDK's XML reader refuses the whole page for one

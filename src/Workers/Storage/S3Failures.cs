@@ -93,7 +93,7 @@ internal static class S3Failures
     /// <summary>Whether the store has answered something that is not S3's XML.</summary>
     public static bool IsUnreadable(Exception failure) =>
         failure is InvalidDataException or XmlException
-        || (failure is AmazonUnmarshallingException answer && answer.StatusCode < HttpStatusCode.InternalServerError);
+        || (failure is AmazonUnmarshallingException answer && answer.StatusCode == HttpStatusCode.OK);
 
     private static bool IsMisconfiguration(AmazonServiceException answer) =>
         Misconfigurations.Contains(answer.ErrorCode ?? "")
