@@ -52,6 +52,9 @@ internal static class AvifHeader
         if (!hasPixels && Box.Find(meta, "idat"u8).IsEmpty)
             return new ImageRefusal("is an AVIF without pixels");
 
+        // Without its frames an animation would be a still image, whole to all appearances.
+        if (file[8..].StartsWith("avis"u8) && moov.IsEmpty)
+            return Damaged;
         if (AvifItems.Measure(file, meta) is not { } items || AvifTracks.Measure(file, moov) is not { } tracks)
             return Damaged;
         return items switch

@@ -149,17 +149,6 @@ internal static class ObjectKeys
             throw new ArgumentException($"The key {problem}.", nameof(key));
     }
 
-    /// <summary>Refuses what no listing can have.</summary>
-    /// <exception cref="ArgumentException">A bug of the caller.</exception>
-    public static void CheckListed(string key)
-    {
-        if (key.Length == 0 || Encoding.UTF8.GetByteCount(key) > ByteLimit)
-            throw new ArgumentException($"The key must have 1 to {ByteLimit} bytes.", nameof(key));
-    }
-
-    /// <summary>Whether a key comes out of XML 1.0 as it went in: some characters it cannot hold, line ends it changes.</summary>
-    public static bool FitsXml(string key) => !key.Any(x => char.IsControl(x) || x is '\uFFFE' or '\uFFFF');
-
     /// <summary>Whether an HTTP client would turn the key into another one.</summary>
     public static bool HasDots(string key) => key.Split('/').Any(segment => segment is "." or "..");
 

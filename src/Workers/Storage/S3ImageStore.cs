@@ -125,7 +125,7 @@ internal sealed class S3ImageStore(
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(keys.Count, IImageStore.PageSize, nameof(keys));
         foreach (var key in keys)
-            ObjectKeys.CheckListed(key);
+            ListedKeys.Check(key);
 
         return keys.Count == 0
             ? Task.FromResult<IReadOnlyList<FailedDeletion>>([])
@@ -138,10 +138,10 @@ internal sealed class S3ImageStore(
     )
     {
         var failed = new List<FailedDeletion>();
-        var together = keys.Where(ObjectKeys.FitsXml).ToList();
+        var together = keys.Where(ListedKeys.FitXml).ToList();
         if (together.Count > 0)
             failed.AddRange(await DeleteTogether(together, cancellation));
-        foreach (var key in keys.Where(x => !ObjectKeys.FitsXml(x)))
+        foreach (var key in keys.Where(x => !ListedKeys.FitXml(x)))
             if (await DeleteAlone(key, cancellation) is { } reason)
                 failed.Add(new FailedDeletion(key, reason));
         return failed;

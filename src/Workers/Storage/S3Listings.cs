@@ -6,8 +6,8 @@ namespace Pipeline.Workers.Storage;
 
 /// <summary>Reads the bucket's listings, whatever its keys are made of.</summary>
 /// <remarks>
-/// S3 takes keys that XML 1.0 cannot hold, such as one with U+FFFE. So the store is asked to encode them ("ListObjectsV2",
-/// <c>encoding-type</c>), and where its answer says that it did they are decoded here: AWSSDK leaves that to its caller.
+/// S3 takes keys that XML 1.0 cannot hold, such as one with U+FFFE. So the store is asked to encode them
+/// ("ListObjectsV2", <c>encoding-type</c>), and where its answer says that it did they are decoded here: AWSSDK leaves that to its caller.
 /// A page goes on behind the last key and not at the store's token, which is encoded by some and not by others.
 /// </remarks>
 internal sealed partial class S3Listings(IAmazonS3 s3, StorageOptions options, TimeProvider clock, ILogger logger)

@@ -21,7 +21,8 @@ internal sealed class WebhookCommandsConsumer(
         var command = context.Message;
         var cancellation = context.CancellationToken;
         var rule = WebhookRules.Refuse(command);
-        // Bound before it is subscribed, so that from its receipt on no event is missed; nobody takes it back meanwhile.
+        // Bound before it is subscribed, so that from its receipt on no event is missed. Nobody takes it back
+        // meanwhile.
         return bindings.HoldAsync(
             async () =>
             {

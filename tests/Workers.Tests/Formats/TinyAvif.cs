@@ -70,7 +70,10 @@ internal static class TinyAvif
     )
     {
         byte[][] items = [shown ?? [1], .. others ?? []];
-        byte[] type = [.. TinyFiles.IsoBox("ftyp", [.. "avif"u8, 0, 0, 0, 0, .. "mif1avif"u8])];
+        byte[] type =
+        [
+            .. TinyFiles.IsoBox("ftyp", [.. moov is null ? "avif"u8 : "avis"u8, 0, 0, 0, 0, .. "mif1avif"u8]),
+        ];
         var at = type.Length + 8;
         var offsets = items.Select((_, x) => at + items.Take(x).Sum(y => y.Length)).ToArray();
         byte[] properties =
