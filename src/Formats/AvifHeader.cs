@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Pipeline.Formats;
 
 /// <summary>
-/// Walks an AVIF's boxes to the size of its primary item (ISO/IEC 14496-12, 23008-12 section 6.5; AV1 Image File
-/// Format).
+/// Walks an AVIF's boxes to the size of its primary item, and to the sizes of everything else in it that a decoder may
+/// decode (ISO/IEC 14496-12 and 23008-12; AV1 Image File Format).
 /// </summary>
 internal static class AvifHeader
 {
@@ -30,14 +30,20 @@ internal static class AvifHeader
     public static ImageVerdict Read(ReadOnlySpan<byte> file)
     {
         ReadOnlySpan<byte> meta = default;
+        ReadOnlySpan<byte> moov = default;
         var hasPixels = false;
         for (var rest = file; !rest.IsEmpty; )
         {
             if (!Box.TryTake(ref rest, out var type, out var content))
                 return Damaged;
-            if (type.SequenceEqual("meta"u8) && meta.IsEmpty)
-                meta = content;
+            if (type.SequenceEqual("moof"u8))
+                return new ImageRefusal("is an AVIF in fragments, as films are");
             hasPixels |= type.SequenceEqual("mdat"u8) && !content.IsEmpty;
+            // Decoders do not agree on which of two counts.
+            if (type.SequenceEqual("meta"u8) && !TrySet(ref meta, content))
+                return new ImageRefusal("is an AVIF with two headers");
+            if (type.SequenceEqual("moov"u8) && !TrySet(ref moov, content))
+                return new ImageRefusal("is an AVIF with two headers");
         }
 
         if (meta.Length < Box.FullHeader)
@@ -46,14 +52,34 @@ internal static class AvifHeader
         if (!hasPixels && Box.Find(meta, "idat"u8).IsEmpty)
             return new ImageRefusal("is an AVIF without pixels");
 
-        return AvifProperties.PrimarySize(meta) switch
+        // Without its frames an animation would be a still image, whole to all appearances.
+        if (file[8..].StartsWith("avis"u8) && moov.IsEmpty)
+            return Damaged;
+        if (AvifItems.Measure(file, meta) is not { } items || AvifTracks.Measure(file, moov) is not { } tracks)
+            return Damaged;
+        return items switch
         {
-            null => Damaged,
-            (0 or > int.MaxValue, _) or (_, 0 or > int.MaxValue) => new ImageRefusal(
+            (0 or > int.MaxValue, _, _) or (_, 0 or > int.MaxValue, _) => new ImageRefusal(
                 "is an AVIF with an impossible width or height"
             ),
-            var (width, height) => new ImageFacts(ImageFormat.Avif, (int)width, (int)height),
+            var (width, height, pixels) => new ImageFacts(
+                ImageFormat.Avif,
+                (int)width,
+                (int)height,
+                (int)Math.Clamp(tracks.Frames, 1, int.MaxValue)
+            )
+            {
+                Decoded = (long)UInt128.Min(UInt128.Max(pixels, tracks.Pixels), long.MaxValue),
+            },
         };
+    }
+
+    private static bool TrySet(ref ReadOnlySpan<byte> box, ReadOnlySpan<byte> content)
+    {
+        if (!box.IsEmpty)
+            return false;
+        box = content;
+        return true;
     }
 }
 

@@ -52,11 +52,13 @@ internal static class ImageSniffer
     private static bool Fits(ImageFacts facts, ImageLimits limits)
     {
         var canvas = (long)facts.Width * facts.Height; // Both are below 2^31, so this cannot overflow; frames could.
-        return canvas <= limits.Pixels && canvas * facts.Frames <= limits.Pixels;
+        return canvas <= limits.Pixels && canvas * facts.Frames <= limits.Pixels && facts.Decoded <= limits.Pixels;
     }
 
     private static string Size(ImageFacts facts) =>
-        facts.Frames == 1 ? $"{facts.Width}×{facts.Height}" : $"{facts.Width}×{facts.Height} in {facts.Frames} frames";
+        $"{facts.Width}×{facts.Height}"
+        + (facts.Frames == 1 ? "" : $" in {facts.Frames} frames")
+        + (facts.Decoded <= (long)facts.Width * facts.Height ? "" : $" with images of {facts.Decoded} pixels inside");
 
     // Only to help the sender; nothing is decided by it.
     private static string Guess(ReadOnlySpan<byte> file)

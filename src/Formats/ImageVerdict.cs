@@ -7,8 +7,12 @@ internal abstract record ImageVerdict;
 /// <param name="Format">By its content, whatever name or type it came with.</param>
 /// <param name="Width">Pixels of the canvas, at least 1.</param>
 /// <param name="Height">Pixels of the canvas, at least 1.</param>
-/// <param name="Frames">1, or more for an animation; an AVIF sequence counts as 1.</param>
-internal sealed record ImageFacts(ImageFormat Format, int Width, int Height, int Frames = 1) : ImageVerdict;
+/// <param name="Frames">1, or more for an animation.</param>
+internal sealed record ImageFacts(ImageFormat Format, int Width, int Height, int Frames = 1) : ImageVerdict
+{
+    /// <summary>Pixels that decoders may make room for, where they can be more than those of all frames.</summary>
+    public long Decoded { get; init; } = (long)Width * Height;
+}
 
 /// <summary>The bytes are no picture that the pipeline takes.</summary>
 /// <param name="Reason">One phrase for the sender, such as <c>is a PNG that ends too early</c>; the subject is the caller's.</param>

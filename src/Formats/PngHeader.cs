@@ -34,6 +34,7 @@ internal static class PngHeader
     {
         var frames = 0;
         var hasPixels = false;
+        var isStillApart = false;
         while (TryChunk(rest, out var type, out var data))
         {
             rest = rest[(ChunkOverhead + data.Length)..];
@@ -43,12 +44,20 @@ internal static class PngHeader
                     return new ImageRefusal("is a PNG without pixels");
                 return rest.IsEmpty
                     ? new ImageFacts(ImageFormat.Png, width, height, Math.Max(frames, 1))
+                    {
+                        Decoded = (long)
+                            UInt128.Min(
+                                (UInt128)((long)width * height) * (UInt128)(frames + (isStillApart ? 1 : 0)),
+                                long.MaxValue
+                            ),
+                    }
                     : new ImageRefusal($"is a PNG with {rest.Length} bytes behind its end");
             }
 
             if (type.SequenceEqual("IHDR"u8))
                 return new ImageRefusal("is a PNG with two headers");
             hasPixels |= type.SequenceEqual("IDAT"u8) && data.Length > 0;
+            isStillApart |= hasPixels && frames == 0; // An image before the first frame is none of them.
             if (type.SequenceEqual("fcTL"u8)) // One for each frame, whatever acTL claims.
                 frames++;
         }

@@ -11,6 +11,10 @@ internal static class WebpHeader
 
     private static readonly ImageRefusal Damaged = new("is a WebP that is damaged or ends too early");
 
+    private static readonly ImageRefusal Disagreement = new(
+        "is a WebP whose canvas and picture disagree about the size"
+    );
+
     public static ImageVerdict Read(ReadOnlySpan<byte> file)
     {
         var size = BinaryPrimitives.ReadUInt32LittleEndian(file[4..]);
@@ -41,17 +45,28 @@ internal static class WebpHeader
             {
                 if (data.Length < FrameHeader + ChunkHeader)
                     return Damaged;
+                if (!FitsCanvas(data[FrameHeader..], width, height))
+                    return Disagreement;
                 frames++;
             }
             else if (ReadStill(type, data) is { } still)
                 return still is ImageFacts facts && (facts.Width != width || facts.Height != height)
-                    ? new ImageRefusal("is a WebP whose canvas and picture disagree about the size")
+                    ? Disagreement
                     : still;
         }
 
         return frames == 0
             ? new ImageRefusal("is a WebP without pixels")
             : new ImageFacts(ImageFormat.Webp, width, height, frames);
+    }
+
+    /// <summary>Whether what a frame has inside is no larger than what is said of the animation.</summary>
+    private static bool FitsCanvas(ReadOnlySpan<byte> frame, int width, int height)
+    {
+        while (TryChunk(ref frame, out var type, out var data))
+            if (ReadStill(type, data) is { } still)
+                return still is ImageFacts facts && facts.Width <= width && facts.Height <= height;
+        return true;
     }
 
     /// <summary>Reads VP8 (RFC 6386, section 9.1) or VP8L (RFC 9649, section 3.4); null for another chunk.</summary>

@@ -21,7 +21,7 @@ internal enum LockUse
     /// <summary>One worker at a time takes and gives away lanes.</summary>
     LaneBalance = 3,
 
-    /// <summary>One transaction at a time changes which events are bound for webhooks.</summary>
+    /// <summary>One process at a time changes which events are bound for webhooks.</summary>
     WebhookBindings = 4,
 
     /// <summary>One message at a time of a saga.</summary>
@@ -52,6 +52,8 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
         select pg_advisory_unlock($1, $2) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory'
             and objsubid = 2 and classid::bigint = $1 and objid::bigint = $2::bigint & 4294967295
         """;
+
+    private const string TakeForSessionSql = "select pg_advisory_lock($1, $2)";
 
     private const string TryTakeSql = "select pg_try_advisory_lock($1, $2)";
 
@@ -109,6 +111,28 @@ internal readonly record struct AdvisoryLock(LockUse Use, int Key)
             """,
             cancellation
         );
+
+    /// <summary>
+    /// Does work while a session of its own has the lock. That session has no transaction open, so the work may take
+    /// longer than a transaction may stand idle.
+    /// </summary>
+    /// <param name="source">The database.</param>
+    /// <param name="work">What nobody else may do meanwhile. It opens sessions of its own.</param>
+    /// <param name="cancellation">The caller's.</param>
+    public async Task HoldAsync(NpgsqlDataSource source, Func<Task> work, CancellationToken cancellation)
+    {
+        await using var connection = await source.OpenConnectionAsync(cancellation);
+        try
+        {
+            await using (var take = Command(connection, TakeForSessionSql))
+                await take.ExecuteNonQueryAsync(cancellation);
+            await work();
+        }
+        finally
+        {
+            await ReleaseAsync(connection, source);
+        }
+    }
 
     /// <summary>Does work while the session has the lock.</summary>
     /// <param name="db">Of a context whose connection is open, and stays so.</param>

@@ -7,6 +7,7 @@ namespace Pipeline.Workers.Storage;
 /// Implementations are interchangeable: each one must pass <c>ImageStoreConformance</c> in
 /// <c>tests/Workers.Tests/Storage</c>. Keys are 1 to 1,024 bytes of UTF-8 without control characters and without the
 /// segments <c>.</c> and <c>..</c>; another key is a bug of the caller. <see cref="ObjectKeys"/> builds the project's own.
+/// Listings have others' keys as well, which S3 lets be almost anything.
 /// </remarks>
 internal interface IImageStore
 {
@@ -44,7 +45,9 @@ internal interface IImageStore
     Task DeleteAsync(string key, CancellationToken cancellation);
 
     /// <summary>Deletes the objects and returns those that the store refused to delete; usually none.</summary>
-    /// <param name="keys">0 to <see cref="PageSize"/> keys; absent ones count as deleted.</param>
+    /// <param name="keys">
+    /// 0 to <see cref="PageSize"/> keys, also others' as a listing has them; absent ones count as deleted.
+    /// </param>
     /// <param name="cancellation">Some may be deleted already when it comes.</param>
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
     Task<IReadOnlyList<FailedDeletion>> DeleteManyAsync(
@@ -63,16 +66,14 @@ internal interface IImageStore
     /// <param name="after">Null for the first objects of all.</param>
     /// <param name="limit">1 to <see cref="PageSize"/>.</param>
     /// <param name="cancellation">The caller's.</param>
-    /// <returns>Its <see cref="ObjectPage.Continuation"/> is null where no more objects follow.</returns>
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
     Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation);
 
     /// <summary>Multipart uploads that were begun and neither completed nor aborted: invisible, and paid for.</summary>
     /// <param name="after">The last one that is known already; null for the first page.</param>
     /// <param name="cancellation">The caller's.</param>
-    /// <returns>Up to <see cref="PageSize"/> of them, by key.</returns>
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
-    Task<IReadOnlyList<UnfinishedUpload>> ListUnfinishedAsync(UnfinishedUpload? after, CancellationToken cancellation);
+    Task<UploadPage> ListUnfinishedAsync(UnfinishedUpload? after, CancellationToken cancellation);
 
     /// <summary>Gives an unfinished upload's room back. Aborting what has ended succeeds.</summary>
     /// <inheritdoc cref="PutOnceAsync" path="/exception"/>
@@ -115,9 +116,14 @@ internal sealed record StoredObject(
 );
 
 /// <summary>One page of a listing.</summary>
-/// <param name="Objects">0 to <see cref="IImageStore.PageSize"/> objects.</param>
-/// <param name="Continuation">Given to the next call; null on the last page.</param>
+/// <param name="Objects">No key twice; one at least on every page but the last.</param>
+/// <param name="Continuation">The last key, given to the next call; null on the last page.</param>
 internal sealed record ObjectPage(IReadOnlyList<StoredObject> Objects, string? Continuation);
+
+/// <summary>One page of multipart uploads without an end, by key.</summary>
+/// <param name="Uploads">0 to <see cref="IImageStore.PageSize"/>.</param>
+/// <param name="Continuation">Given to the next call; null on the last page.</param>
+internal sealed record UploadPage(IReadOnlyList<UnfinishedUpload> Uploads, UnfinishedUpload? Continuation);
 
 /// <summary>A multipart upload without an end.</summary>
 /// <param name="Key">What it would have become.</param>

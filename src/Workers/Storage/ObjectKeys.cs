@@ -149,6 +149,9 @@ internal static class ObjectKeys
             throw new ArgumentException($"The key {problem}.", nameof(key));
     }
 
+    /// <summary>Whether an HTTP client would turn the key into another one.</summary>
+    public static bool HasDots(string key) => key.Split('/').Any(segment => segment is "." or "..");
+
     // The first one has no number.
     private static bool IsNumber(string text, int last) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
@@ -161,8 +164,7 @@ internal static class ObjectKeys
         string.IsNullOrEmpty(key) ? "must not be empty"
         : Encoding.UTF8.GetByteCount(key) > ByteLimit ? $"must have at most {ByteLimit} bytes"
         : key.Any(char.IsControl) ? "must not contain control characters"
-        : key.Split('/').Any(segment => segment is "." or "..")
-            ? "must not have a segment '.' or '..', which URLs resolve"
+        : HasDots(key) ? "must not have a segment '.' or '..', which URLs resolve"
         : null;
 
     private static string FileOf(string sha256, string extension, int copy = 1)

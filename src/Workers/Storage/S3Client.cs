@@ -17,6 +17,7 @@ internal static class S3Client
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             Timeout = options.RequestTimeout,
             MaxErrorRetry = options.RequestRetries,
+            HttpClientFactory = new ListingClients(),
         };
 
         if (address is null)

@@ -57,6 +57,12 @@ internal static class S3Failures
         var store = $"the bucket '{options.Bucket}' at {options.ServiceUrl ?? $"AWS {options.Region}"}";
         return failure switch
         {
+            _ when IsUnreadable(failure) => new StorageMisconfiguredException(
+                $"Cannot {call}: what {store} answered cannot be read as S3's answer, also when asked again. A proxy in "
+                    + "between, or an object whose key its XML cannot hold? "
+                    + failure.Message,
+                failure
+            ),
             AmazonServiceException answer when IsMisconfiguration(answer) => new StorageMisconfiguredException(
                 $"Cannot {call}: {store} answered {Describe(answer)}. Check the section Storage and the bucket's policy.",
                 answer
@@ -66,10 +72,6 @@ internal static class S3Failures
                 answer
             ),
             AmazonServiceException => null,
-            InvalidDataException or XmlException => new StorageUnavailableException(
-                $"Cannot {call} now: what {store} answered is nothing that S3 answers. {failure.Message}",
-                failure
-            ),
             OperationCanceledException => new StorageUnavailableException(
                 $"Cannot {call} now: {store} did not answer within {options.RequestTimeout.TotalSeconds:0.#} s.",
                 failure
@@ -88,12 +90,20 @@ internal static class S3Failures
         };
     }
 
+    /// <summary>Whether the store has answered something that is not S3's XML.</summary>
+    public static bool IsUnreadable(Exception failure) =>
+        failure is InvalidDataException or XmlException
+        || (failure is AmazonUnmarshallingException answer && answer.StatusCode == HttpStatusCode.OK);
+
     private static bool IsMisconfiguration(AmazonServiceException answer) =>
         Misconfigurations.Contains(answer.ErrorCode ?? "")
         || answer.StatusCode
             is HttpStatusCode.MovedPermanently
                 or HttpStatusCode.Unauthorized
-                or HttpStatusCode.Forbidden;
+                or HttpStatusCode.Forbidden
+                // What the store cannot do it will not do later either.
+                or HttpStatusCode.MethodNotAllowed
+                or HttpStatusCode.NotImplemented;
 
     private static bool IsPassing(AmazonServiceException answer) =>
         Passing.Contains(answer.ErrorCode ?? "")

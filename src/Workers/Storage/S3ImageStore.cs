@@ -6,11 +6,18 @@ using Amazon.S3.Model;
 namespace Pipeline.Workers.Storage;
 
 /// <summary>The object store over the S3 API: AWS, Ceph, SeaweedFS and their like.</summary>
-internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimeProvider clock) : IImageStore
+internal sealed class S3ImageStore(
+    IAmazonS3 s3,
+    StorageOptions options,
+    TimeProvider clock,
+    ILogger<S3ImageStore> logger
+) : IImageStore
 {
     // Two puts of one key at the same moment: S3 tells one of them to try again, and by then the other has ended.
     private const int ConflictTries = 5;
     private static readonly TimeSpan ConflictDelay = TimeSpan.FromMilliseconds(100);
+
+    private readonly S3Listings _listings = new(s3, options, clock, logger);
 
     // The host's name is part of what is signed, so browsers' address is signed for and not the one used here.
     private readonly S3Presigner _presigner = new(
@@ -90,9 +97,9 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
             return new StoredObject(
                 key,
                 found.ContentLength,
-                Unquoted(found.ETag),
+                S3Answers.Unquoted(found.ETag),
                 found.Headers.ContentType,
-                Utc(found.LastModified)
+                S3Answers.Utc(found.LastModified)
             );
         }
     }
@@ -118,7 +125,7 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(keys.Count, IImageStore.PageSize, nameof(keys));
         foreach (var key in keys)
-            ObjectKeys.Check(key);
+            ListedKeys.Check(key);
 
         return keys.Count == 0
             ? Task.FromResult<IReadOnlyList<FailedDeletion>>([])
@@ -129,6 +136,18 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
         IReadOnlyCollection<string> keys,
         CancellationToken cancellation
     )
+    {
+        var failed = new List<FailedDeletion>();
+        var together = keys.Where(ListedKeys.FitXml).ToList();
+        if (together.Count > 0)
+            failed.AddRange(await DeleteTogether(together, cancellation));
+        foreach (var key in keys.Where(x => !ListedKeys.FitXml(x)))
+            if (await DeleteAlone(key, cancellation) is { } reason)
+                failed.Add(new FailedDeletion(key, reason));
+        return failed;
+    }
+
+    private async Task<IEnumerable<FailedDeletion>> DeleteTogether(List<string> keys, CancellationToken cancellation)
     {
         try
         {
@@ -143,60 +162,48 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
         }
         catch (DeleteObjectsException e) when (e.Response.DeleteErrors is { Count: > 0 } errors)
         {
-            return [.. errors.Select(error => new FailedDeletion(error.Key, $"{error.Code}: {error.Message}"))];
+            return errors.Select(error => new FailedDeletion(error.Key, $"{error.Code}: {error.Message}"));
         }
     }
 
-    public Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation)
+    /// <summary>Deletes by URL what no XML holds.</summary>
+    /// <returns>Why the store refused; null where it did not.</returns>
+    private async Task<string?> DeleteAlone(string key, CancellationToken cancellation)
     {
-        var request = new ListObjectsV2Request { Prefix = prefix, ContinuationToken = continuation };
-        return Call($"list '{prefix}'", () => List(request, IImageStore.PageSize, cancellation), cancellation);
-    }
+        if (ObjectKeys.HasDots(key))
+            return "No request can name it: XML cannot hold its characters, and a URL not its dots.";
 
-    public Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation)
-    {
-        var request = new ListObjectsV2Request { StartAfter = after };
-        return Call($"list what comes after '{after}'", () => List(request, limit, cancellation), cancellation);
-    }
-
-    private async Task<ObjectPage> List(ListObjectsV2Request request, int limit, CancellationToken cancellation)
-    {
-        request.BucketName = options.Bucket;
-        request.MaxKeys = limit;
-        var page = await s3.ListObjectsV2Async(request, cancellation);
-        // The SDK reads any XML as an empty listing, and on that objects would count as gone.
-        if (page.Name is null)
-            throw new InvalidDataException("It is no listing of a bucket.");
-        var objects = page.S3Objects ?? []; // An empty listing has none.
-        return new ObjectPage(
-            [.. objects.Select(x => new StoredObject(x.Key, x.Size ?? 0, Unquoted(x.ETag), null, Utc(x.LastModified)))],
-            page.IsTruncated == true ? page.NextContinuationToken : null
-        );
-    }
-
-    public Task<IReadOnlyList<UnfinishedUpload>> ListUnfinishedAsync(
-        UnfinishedUpload? after,
-        CancellationToken cancellation
-    )
-    {
-        return Call("list unfinished uploads", List, cancellation);
-
-        async Task<IReadOnlyList<UnfinishedUpload>> List()
+        try
         {
-            var request = new ListMultipartUploadsRequest
-            {
-                BucketName = options.Bucket,
-                KeyMarker = after?.Key,
-                UploadIdMarker = after?.UploadId,
-                MaxUploads = IImageStore.PageSize,
-            };
-            var page = await s3.ListMultipartUploadsAsync(request, cancellation);
-            return
-            [
-                .. (page.MultipartUploads ?? []).Select(x => new UnfinishedUpload(x.Key, x.UploadId, Utc(x.Initiated))),
-            ];
+            await s3.DeleteObjectAsync(options.Bucket, key, cancellation);
+            return null;
+        }
+        catch (AmazonS3Exception e) when (e.StatusCode == HttpStatusCode.Forbidden)
+        {
+            return $"{e.ErrorCode}: {e.Message}"; // As the answer to many at once would say it.
         }
     }
+
+    public Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation) =>
+        Call(
+            $"list '{prefix}' after '{continuation}'",
+            () => _listings.ReadAsync(prefix, continuation, IImageStore.PageSize, cancellation),
+            cancellation
+        );
+
+    public Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation) =>
+        Call(
+            $"list what comes after '{after}'",
+            () => _listings.ReadAsync(prefix: "", after, limit, cancellation),
+            cancellation
+        );
+
+    public Task<UploadPage> ListUnfinishedAsync(UnfinishedUpload? after, CancellationToken cancellation) =>
+        Call(
+            $"list unfinished uploads after '{after?.Key}'",
+            () => _listings.UnfinishedAsync(after, cancellation),
+            cancellation
+        );
 
     public Task AbortAsync(UnfinishedUpload upload, CancellationToken cancellation) =>
         Call(
@@ -264,9 +271,4 @@ internal sealed class S3ImageStore(IAmazonS3 s3, StorageOptions options, TimePro
             throw;
         }
     }
-
-    private static string Unquoted(string? etag) => etag?.Trim('"') ?? "";
-
-    private static DateTimeOffset Utc(DateTime? time) =>
-        new(time?.ToUniversalTime() ?? throw new InvalidDataException("The store gave an object no time."));
 }

@@ -16,6 +16,7 @@ internal static class StorageRoom
         services.AddSingleton<IValidateOptions<StorageOptions>, StorageOptions>();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<StorageOptions>>().Value);
 
+        services.AddLogging();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<IAmazonS3>(provider =>
         {

@@ -1,37 +1,18 @@
 using Npgsql;
-using Pipeline.Contracts.Importing;
-using Pipeline.Wire;
 using Pipeline.Workers.Images;
-using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Uploads;
 
 /// <summary>Tells old objects that nobody needs from those that an import or a generation still wants.</summary>
-internal sealed class Leftovers(NpgsqlDataSource source, QueueDepth queues)
+internal sealed class Leftovers(NpgsqlDataSource source)
 {
-    // The import of a generation's picture waits here before it comes into the queue.
-    private const string QueuedSql = "select exists (select from pipeline.outbox where exchange = $1)";
-
     // While a generation is open an attempt may find its object there already and only then report it.
     private const string GeneratedSql = """
         select k.key from unnest($1, $2) as k(key, generation_id)
         join pipeline.generation_requests g on g.correlation_id = k.generation_id
             and (g.object_key = k.key or g.current_state in ('Requested', 'Rendering', 'Saving'))
         """;
-
-    /// <summary>
-    /// True where no import of an old object can be on its way to a worker: it was sent soon after the object was put,
-    /// and what a worker has taken out of the queue it has noted.
-    /// </summary>
-    public async Task<bool> NoImportWaitsAsync(CancellationToken cancellation)
-    {
-        var queue = WireNames.ExchangeOf<ImportImage>();
-        await using var command = source.CreateCommand(QueuedSql);
-        command.Parameters.AddWithValue(queue);
-        return await command.ExecuteScalarAsync(cancellation) is false
-            && await queues.ReadyAsync(queue, cancellation) == 0;
-    }
 
     /// <summary>Those of the keys that nobody needs any more.</summary>
     public async Task<List<string>> AmongAsync(IReadOnlyCollection<string> keys, CancellationToken cancellation)

@@ -6,12 +6,20 @@ namespace Pipeline.Workers.Uploads;
 internal sealed class UploadMetrics
 {
     private readonly Counter<long> _swept;
+    private readonly Counter<long> _refused;
 
     public UploadMetrics(IMeterFactory meters)
     {
         var meter = meters.Create("Pipeline.Workers.Uploads");
         _swept = meter.CreateCounter<long>("pipeline.uploads.swept", "{object}", "Leftovers cleared away, by kind");
+        _refused = meter.CreateCounter<long>(
+            "pipeline.uploads.refused",
+            "{object}",
+            "Leftovers that the store would not clear away, by kind"
+        );
     }
+
+    public void Refused(int count, string kind) => _refused.Add(count, new KeyValuePair<string, object?>("kind", kind));
 
     public void Swept(int count, string kind) => _swept.Add(count, new KeyValuePair<string, object?>("kind", kind));
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Npgsql;
 using Pipeline.Workers.Persistence;
 using Pipeline.Workers.Storage;
@@ -17,17 +16,15 @@ internal sealed partial class UploadSweeper(
     NpgsqlDataSource source,
     IImageStore store,
     Leftovers leftovers,
+    LeftoverRemoval removal,
+    ImportQueue imports,
     UploadOptions options,
-    UploadMetrics metrics,
     TimeProvider clock,
     ILogger<UploadSweeper> logger
 ) : Sweeper(options.SweepEvery, clock, logger)
 {
     private const int PageLimit = 20;
-    private const int ConcurrentLooks = 8;
     private const string Multipart = "multipart";
-
-    private static readonly string[] Prefixes = [ObjectKeys.UploadsPrefix, ObjectKeys.GeneratedPrefix];
 
     private const string ClaimSql = """
         insert into pipeline.upload_sweeps as s (kind, due_at) values ($1, now() + $2)
@@ -39,31 +36,58 @@ internal sealed partial class UploadSweeper(
 
     protected override async Task SweepAsync(CancellationToken stopping)
     {
-        foreach (var prefix in Prefixes)
-            await SweepAsync(prefix, stopping);
-        await SweepMultipartAsync(stopping);
+        await ByItselfAsync(ObjectKeys.UploadsPrefix, SweepUploadsAsync, stopping);
+        await ByItselfAsync(ObjectKeys.GeneratedPrefix, SweepGeneratedAsync, stopping);
+        await ByItselfAsync(Multipart, SweepMultipartAsync, stopping);
     }
 
-    private async Task SweepAsync(string prefix, CancellationToken stopping)
+    /// <summary>What is wrong with one kind does not stop the others.</summary>
+    private async Task ByItselfAsync(
+        string kind,
+        Func<Claim, CancellationToken, Task> sweep,
+        CancellationToken stopping
+    )
     {
-        if (await ClaimAsync(prefix, stopping) is not { } claim)
-            return;
+        try
+        {
+            if (await ClaimAsync(kind, stopping) is { } claim)
+                await sweep(claim, stopping);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested && e is not OutOfMemoryException)
+        {
+            KindFailed(Transience.IsOutage(e) || e is StorageUnavailableException ? null : e, kind, e.Message);
+        }
+    }
 
+    private async Task SweepUploadsAsync(Claim claim, CancellationToken stopping)
+    {
+        // The import of an upload is sent within the grace time. One that may still wait keeps its upload.
+        if (await imports.TakenUntilAsync(ObjectKeys.UploadsPrefix, stopping) is { } taken)
+            await SweepAsync(
+                ObjectKeys.UploadsPrefix,
+                claim,
+                Earlier(taken, Clock.GetUtcNow()) - options.Grace,
+                stopping
+            );
+        else
+            Postponed(ObjectKeys.UploadsPrefix);
+    }
+
+    private Task SweepGeneratedAsync(Claim claim, CancellationToken stopping) =>
+        SweepAsync(ObjectKeys.GeneratedPrefix, claim, Clock.GetUtcNow() - options.Grace, stopping);
+
+    private async Task SweepAsync(string prefix, Claim claim, DateTimeOffset before, CancellationToken stopping)
+    {
         var after = claim.AfterKey;
         for (var pages = 0; pages < PageLimit; pages++)
         {
             var page = await store.ListAfterAsync(after ?? prefix, IImageStore.PageSize, stopping);
             var under = page.Objects.TakeWhile(x => x.Key.StartsWith(prefix, StringComparison.Ordinal)).ToList();
-            var old = under.Where(x => IsOurs(x.Key) && IsOld(x.LastModified)).Select(x => x.Key).ToList();
+            var old = under.Where(x => IsOurs(x.Key) && x.LastModified < before).Select(x => x.Key).ToList();
             if (old.Count > 0)
             {
-                if (!await leftovers.NoImportWaitsAsync(stopping))
-                {
-                    Postponed(old.Count, prefix);
-                    return;
-                }
-
-                await DeleteAsync(prefix, await leftovers.AmongAsync(old, stopping), stopping);
+                var unwanted = await leftovers.AmongAsync(old, stopping);
+                await removal.DeleteAsync(prefix.TrimEnd('/'), unwanted, modified => modified < before, stopping);
             }
 
             var isLast = page.Continuation is null || under.Count < page.Objects.Count;
@@ -74,59 +98,24 @@ internal sealed partial class UploadSweeper(
         }
     }
 
-    private async Task DeleteAsync(string prefix, List<string> keys, CancellationToken stopping)
+    private async Task SweepMultipartAsync(Claim claim, CancellationToken stopping)
     {
-        var deleted = new ConcurrentBag<string>();
-        await Parallel.ForEachAsync(
-            keys,
-            new ParallelOptions { MaxDegreeOfParallelism = ConcurrentLooks, CancellationToken = stopping },
-            async (key, cancellation) =>
-            {
-                // Somebody may have put it anew since it was listed.
-                if (await store.HeadAsync(key, cancellation) is not { } found || !IsOld(found.LastModified))
-                    return;
-                await store.DeleteAsync(key, cancellation);
-                deleted.Add(key);
-            }
-        );
-        if (deleted.IsEmpty)
-            return;
-        await ObjectCatalog.RemoveAsync(source, deleted, stopping);
-        metrics.Swept(deleted.Count, prefix.TrimEnd('/'));
-        Swept(deleted.Count, prefix);
-    }
-
-    private async Task SweepMultipartAsync(CancellationToken stopping)
-    {
-        if (await ClaimAsync(Multipart, stopping) is null)
-            return;
-
+        var before = Clock.GetUtcNow() - options.Grace;
         UnfinishedUpload? last = null;
-        var aborted = 0;
         for (var pages = 0; pages < PageLimit; pages++)
         {
             var page = await store.ListUnfinishedAsync(last, stopping);
-            foreach (var upload in page.Where(x => IsOld(x.BegunAt)))
-            {
-                await store.AbortAsync(upload, stopping);
-                aborted++;
-            }
-
-            if (page.Count < IImageStore.PageSize)
-                break;
-            last = page[^1];
+            await removal.AbortAsync(Multipart, page.Uploads.Where(x => x.BegunAt < before), stopping);
+            last = page.Continuation;
+            if (last is null)
+                return;
         }
-
-        if (aborted == 0)
-            return;
-        metrics.Swept(aborted, Multipart);
-        Swept(aborted, Multipart);
     }
 
     // What somebody else keeps under our prefixes is theirs.
     private static bool IsOurs(string key) => ObjectKeys.IsUpload(key) || ObjectKeys.IsGenerated(key);
 
-    private bool IsOld(DateTimeOffset at) => at < Clock.GetUtcNow() - options.Grace;
+    private static DateTimeOffset Earlier(DateTimeOffset one, DateTimeOffset other) => one < other ? one : other;
 
     private async Task<Claim?> ClaimAsync(string kind, CancellationToken cancellation)
     {
@@ -147,12 +136,12 @@ internal sealed partial class UploadSweeper(
 
     private sealed record Claim(string? AfterKey);
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Count} abandoned objects of {Kind} are cleared away")]
-    private partial void Swept(int count, string kind);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Leftovers of {Kind} are looked for again later: {Error}")]
+    private partial void KindFailed(Exception? exception, string kind, string error);
 
     [LoggerMessage(
         Level = LogLevel.Information,
-        Message = "{Count} old objects under {Prefix} stay until no import waits in its queue"
+        Message = "Old objects under {Prefix} stay until it is known that no import of them waits in its queue"
     )]
-    private partial void Postponed(int count, string prefix);
+    private partial void Postponed(string prefix);
 }

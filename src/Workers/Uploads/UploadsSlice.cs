@@ -13,6 +13,8 @@ internal static class UploadsSlice
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<UploadOptions>>().Value);
         services.AddSingleton<UploadMetrics>();
         services.AddSingleton<Leftovers>();
+        services.AddSingleton<LeftoverRemoval>();
+        services.AddSingleton<ImportQueue>();
         services.AddHostedService<UploadSweeper>();
     }
 }

@@ -4,13 +4,12 @@ using Npgsql;
 using NpgsqlTypes;
 using Pipeline.Contracts.Webhooks;
 using Pipeline.Workers.Commands;
-using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
 
-/// <summary>The table <c>webhook_subscriptions</c>. A subscription's events are bound in the transaction that makes it.</summary>
-internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOptions options)
+/// <summary>The table <c>webhook_subscriptions</c>.</summary>
+internal sealed class SubscriptionLedger(WebhookOptions options)
 {
     private const string CountSql =
         "select count(*) from pipeline.webhook_subscriptions where state <> 'removed' and id <> $1";
@@ -36,11 +35,10 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
     public static string Fingerprint(string? secret) =>
         $"sha256:{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(secret ?? "")))}";
 
-    /// <exception cref="BrokerAwayException">The events could not be bound. Worth a retry.</exception>
+    /// <summary>The caller holds the lock of <see cref="WebhookBindings"/>, and has bound the events.</summary>
     public async Task<Decision> SubscribeAsync(CommandWork work, SubscribeWebhook command)
     {
         var (connection, transaction, cancellation) = (work.Connection, work.Transaction, work.Cancellation);
-        await WebhookBindings.LockAsync(connection, cancellation);
         await using (var count = new NpgsqlCommand(CountSql, connection, transaction))
         {
             count.Parameters.AddWithValue(command.SubscriptionId);
@@ -56,11 +54,9 @@ internal sealed class SubscriptionLedger(WebhookBindings bindings, WebhookOption
         subscribe.Parameters.AddWithValue(NpgsqlDbType.Uuid, (object?)command.ProjectId ?? DBNull.Value);
         subscribe.Parameters.AddWithValue(command.Secret);
         subscribe.Parameters.AddWithValue(work.At);
-        if (await subscribe.ExecuteNonQueryAsync(cancellation) == 0)
-            return Decision.Unchanged("It is subscribed so already.");
-
-        await bindings.AddAsync(connection, transaction, events, command.ProjectId, cancellation);
-        return Decision.Applied();
+        return await subscribe.ExecuteNonQueryAsync(cancellation) == 0
+            ? Decision.Unchanged("It is subscribed so already.")
+            : Decision.Applied();
     }
 
     public static async Task<Decision> RemoveAsync(CommandWork work, Guid subscriptionId)

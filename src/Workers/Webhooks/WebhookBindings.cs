@@ -10,16 +10,20 @@ namespace Pipeline.Workers.Webhooks;
 /// pipeline without webhooks carries no event a second time.
 /// </summary>
 /// <remarks>
-/// The table says what was bound. Who adds or takes away holds the lock until the commit; a crash in between leaves a
-/// binding too many at most, whose events match no subscription.
+/// The table says what may be bound: a row is there before its binding, and goes after it. Who adds or takes away holds
+/// a lock, but no transaction while it speaks to the broker, which may take long. A crash in between leaves a binding
+/// too many at most, whose events match no subscription, until the next look takes it back.
 /// </remarks>
-internal sealed class WebhookBindings(EventBinder binder)
+internal sealed class WebhookBindings(NpgsqlDataSource source, EventBinder binder)
 {
+    /// <summary>Bindings that one look makes anew or takes back: who subscribes waits for no more.</summary>
+    public const int AtOnce = 500;
+
     // A topic exchange's key for every project.
     private const string AllProjects = "#";
 
     private const string AddSql = """
-        insert into pipeline.webhook_bindings (event, routing_key) select unnest($1), $2 on conflict do nothing
+        insert into pipeline.webhook_bindings (event, routing_key) select * from unnest($1, $2) on conflict do nothing
         """;
 
     private const string BoundSql = "select event, routing_key from pipeline.webhook_bindings";
@@ -27,49 +31,35 @@ internal sealed class WebhookBindings(EventBinder binder)
     private const string WantedSql =
         "select events, project_id from pipeline.webhook_subscriptions where state = 'active'";
 
-    private const string DropSql = "delete from pipeline.webhook_bindings where event = $1 and routing_key = $2";
+    private const string DropSql = """
+        delete from pipeline.webhook_bindings b using unnest($1, $2) as d (event, routing_key)
+        where b.event = d.event and b.routing_key = d.routing_key
+        """;
 
-    /// <summary>Until the transaction's end nobody else changes the bindings.</summary>
-    public static Task LockAsync(NpgsqlConnection connection, CancellationToken cancellation) =>
-        AdvisoryLock.Of(LockUse.WebhookBindings).TakeAsync(connection, cancellation);
+    // Where the next look goes on to make bindings anew.
+    private int _next;
 
-    /// <summary>Binds what one subscription wants. The caller holds the lock.</summary>
-    /// <exception cref="BrokerAwayException">Worth a retry; the transaction must not commit.</exception>
-    public async Task AddAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        IReadOnlyList<string> events,
-        Guid? projectId,
-        CancellationToken cancellation
-    )
-    {
-        string[] wanted = [.. Events(events)];
-        await using (var add = new NpgsqlCommand(AddSql, connection, transaction))
-        {
-            add.Parameters.AddWithValue(wanted);
-            add.Parameters.AddWithValue(KeyOf(projectId));
-            await add.ExecuteNonQueryAsync(cancellation);
-        }
+    /// <summary>Does work during which nobody else adds bindings or takes them away.</summary>
+    public Task HoldAsync(Func<Task> work, CancellationToken cancellation) =>
+        AdvisoryLock.Of(LockUse.WebhookBindings).HoldAsync(source, work, cancellation);
 
-        await binder.BindAsync(
-            WebhookEventConsumer.Queue,
-            [.. wanted.Select(x => new EventBinding(x, KeyOf(projectId)))],
-            [],
-            cancellation
-        );
-    }
+    /// <summary>Binds what one subscription is about to want. The caller holds the lock until the subscription is there.</summary>
+    /// <exception cref="BrokerAwayException">Worth a retry.</exception>
+    public Task AddAsync(IReadOnlyList<string> events, Guid? projectId, CancellationToken cancellation) =>
+        BindAsync([.. Events(events).Select(x => new EventBinding(x, KeyOf(projectId)))], [], [], cancellation);
 
-    /// <summary>Makes again what a lost broker forgot, and takes back what nobody wants.</summary>
+    /// <summary>
+    /// Takes back what nobody wants, and makes anew what a lost broker may have forgotten: all bindings where they are
+    /// few, and a share of many, behind those of the look before.
+    /// </summary>
     /// <exception cref="BrokerAwayException">Worth a later try.</exception>
-    public async Task ReconcileAsync(
-        NpgsqlConnection connection,
-        NpgsqlTransaction transaction,
-        CancellationToken cancellation
-    )
+    public Task ReconcileAsync(CancellationToken cancellation) =>
+        HoldAsync(() => ReconcileShareAsync(cancellation), cancellation);
+
+    private async Task ReconcileShareAsync(CancellationToken cancellation)
     {
-        await LockAsync(connection, cancellation);
         var bound = new HashSet<EventBinding>();
-        await using (var read = new NpgsqlCommand(BoundSql, connection, transaction))
+        await using (var read = source.CreateCommand(BoundSql))
         await using (var row = await read.ExecuteReaderAsync(cancellation))
         {
             while (await row.ReadAsync(cancellation))
@@ -77,7 +67,7 @@ internal sealed class WebhookBindings(EventBinder binder)
         }
 
         var wanted = new HashSet<EventBinding>();
-        await using (var read = new NpgsqlCommand(WantedSql, connection, transaction))
+        await using (var read = source.CreateCommand(WantedSql))
         await using (var row = await read.ExecuteReaderAsync(cancellation))
         {
             while (await row.ReadAsync(cancellation))
@@ -87,25 +77,48 @@ internal sealed class WebhookBindings(EventBinder binder)
             }
         }
 
-        EventBinding[] unwanted = [.. bound.Except(wanted)];
+        EventBinding[] unwanted = [.. bound.Except(wanted).Take(AtOnce)];
         if (wanted.Count + unwanted.Length == 0)
             return; // Nobody uses webhooks: no connection for that.
-        await binder.BindAsync(WebhookEventConsumer.Queue, [.. wanted], unwanted, cancellation);
-        foreach (var (name, key) in unwanted)
-        {
-            await using var drop = new NpgsqlCommand(DropSql, connection, transaction);
-            drop.Parameters.AddWithValue(name);
-            drop.Parameters.AddWithValue(key);
-            await drop.ExecuteNonQueryAsync(cancellation);
-        }
+        EventBinding[] missing = [.. wanted.Except(bound).Take(AtOnce)];
+        await BindAsync(missing, Share(wanted), unwanted, cancellation);
+    }
 
-        foreach (var group in wanted.Except(bound).GroupBy(x => x.RoutingKey, StringComparer.Ordinal))
-        {
-            await using var add = new NpgsqlCommand(AddSql, connection, transaction);
-            add.Parameters.AddWithValue(group.Select(x => x.Event).ToArray());
-            add.Parameters.AddWithValue(group.Key);
-            await add.ExecuteNonQueryAsync(cancellation);
-        }
+    private EventBinding[] Share(HashSet<EventBinding> wanted)
+    {
+        EventBinding[] ordered =
+        [
+            .. wanted.OrderBy(x => x.RoutingKey, StringComparer.Ordinal).ThenBy(x => x.Event, StringComparer.Ordinal),
+        ];
+        var from = _next < ordered.Length ? _next : 0;
+        _next = from + AtOnce;
+        return [.. ordered.Skip(from).Take(AtOnce)];
+    }
+
+    private async Task BindAsync(
+        IReadOnlyCollection<EventBinding> added,
+        IReadOnlyCollection<EventBinding> again,
+        IReadOnlyCollection<EventBinding> unwanted,
+        CancellationToken cancellation
+    )
+    {
+        await WriteAsync(AddSql, added, cancellation);
+        await binder.BindAsync(WebhookEventConsumer.Queue, [.. added, .. again], unwanted, cancellation);
+        await WriteAsync(DropSql, unwanted, cancellation);
+    }
+
+    private async Task WriteAsync(
+        string sql,
+        IReadOnlyCollection<EventBinding> bindings,
+        CancellationToken cancellation
+    )
+    {
+        if (bindings.Count == 0)
+            return;
+        await using var write = source.CreateCommand(sql);
+        write.Parameters.AddWithValue(bindings.Select(x => x.Event).ToArray());
+        write.Parameters.AddWithValue(bindings.Select(x => x.RoutingKey).ToArray());
+        await write.ExecuteNonQueryAsync(cancellation);
     }
 
     private static IEnumerable<string> Events(IReadOnlyList<string> events) =>

@@ -4,7 +4,8 @@ using Pipeline.Workers.Commands;
 namespace Pipeline.Workers.Webhooks;
 
 /// <summary>Makes a subscription, or changes it.</summary>
-internal sealed class SubscribeWebhookHandler(SubscriptionLedger subscriptions) : RowCommandHandler<SubscribeWebhook>
+internal sealed class SubscribeWebhookHandler(WebhookBindings bindings, SubscriptionLedger subscriptions)
+    : ICommandHandler<SubscribeWebhook>
 {
     /// <summary>
     /// What is compared and kept: a kept conflict is shown to people, so it has neither the secret nor the URL's query;
@@ -17,10 +18,30 @@ internal sealed class SubscribeWebhookHandler(SubscriptionLedger subscriptions) 
             Secret = SubscriptionLedger.Fingerprint(command.Secret),
         };
 
-    protected override async Task<Decision?> DecideAsync(CommandWork work, SubscribeWebhook command) =>
-        WebhookRules.Refuse(command) is { } rule
-            ? Decision.Rejected(rule)
-            : await subscriptions.SubscribeAsync(work, command);
+    /// <exception cref="Messaging.BrokerAwayException">The events could not be bound. Worth a retry.</exception>
+    public Task HandleAsync(
+        CommandRunner runner,
+        CommandRequest request,
+        SubscribeWebhook command,
+        CancellationToken cancellation
+    )
+    {
+        if (WebhookRules.Refuse(command) is { } rule)
+            return runner.RefuseAsync(request, rule, cancellation);
+        // Bound before it is subscribed, so that from its receipt on no event is missed. Nobody takes it back meanwhile.
+        return bindings.HoldAsync(
+            async () =>
+            {
+                await bindings.AddAsync(command.Events ?? [], command.ProjectId, cancellation);
+                await runner.RunAsync(
+                    request,
+                    async work => await subscriptions.SubscribeAsync(work, command),
+                    cancellation
+                );
+            },
+            cancellation
+        );
+    }
 }
 
 /// <summary>Ends a subscription.</summary>

@@ -1,4 +1,5 @@
 using Npgsql;
+using Pipeline.Workers.Messaging;
 using Pipeline.Workers.Persistence;
 
 namespace Pipeline.Workers.Webhooks;
@@ -37,13 +38,27 @@ internal sealed partial class WebhookKeeper(
 
     protected override async Task SweepAsync(CancellationToken stopping)
     {
-        await using var connection = await source.OpenConnectionAsync(stopping);
-        await using (var transaction = await connection.BeginTransactionAsync(stopping))
-        {
-            await bindings.ReconcileAsync(connection, transaction, stopping);
-            await transaction.CommitAsync(stopping);
-        }
+        await ByItselfAsync(bindings.ReconcileAsync, stopping);
+        await ByItselfAsync(DisableOverfullAsync, stopping);
+        await ByItselfAsync(ForgetAsync, stopping);
+    }
 
+    /// <summary>A broker that is away, or slow, lifts no bound.</summary>
+    private async Task ByItselfAsync(Func<CancellationToken, Task> duty, CancellationToken stopping)
+    {
+        try
+        {
+            await duty(stopping);
+        }
+        catch (Exception e) when (!stopping.IsCancellationRequested && e is not OutOfMemoryException)
+        {
+            DutyFailed(Transience.IsOutage(e) || e is BrokerAwayException ? null : e, e.Message);
+        }
+    }
+
+    private async Task DisableOverfullAsync(CancellationToken stopping)
+    {
+        await using var connection = await source.OpenConnectionAsync(stopping);
         foreach (var subscription in await OverfullAsync(connection, stopping))
         {
             await using var transaction = await connection.BeginTransactionAsync(stopping);
@@ -52,8 +67,6 @@ internal sealed partial class WebhookKeeper(
             await transaction.CommitAsync(stopping);
             Overfull(subscription, options.BacklogLimit);
         }
-
-        await ForgetAsync(connection, stopping);
     }
 
     private async Task<List<Guid>> OverfullAsync(NpgsqlConnection connection, CancellationToken stopping)
@@ -67,8 +80,9 @@ internal sealed partial class WebhookKeeper(
         return overfull;
     }
 
-    private async Task ForgetAsync(NpgsqlConnection connection, CancellationToken stopping)
+    private async Task ForgetAsync(CancellationToken stopping)
     {
+        await using var connection = await source.OpenConnectionAsync(stopping);
         var before = Clock.GetUtcNow() - options.Retention;
         int deleted;
         do
@@ -83,6 +97,9 @@ internal sealed partial class WebhookKeeper(
         rest.Parameters.AddWithValue(before);
         await rest.ExecuteNonQueryAsync(stopping);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Webhooks are kept within bounds again later: {Error}")]
+    private partial void DutyFailed(Exception? exception, string error);
 
     [LoggerMessage(
         Level = LogLevel.Error,

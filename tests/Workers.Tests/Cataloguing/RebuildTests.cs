@@ -16,6 +16,8 @@ public sealed class RebuildTests(RebuildPipeline pipeline) : IClassFixture<Rebui
         .. Enumerable.Range(0, 20).Select(x => $"projects/{x:D2}/picture.png"),
         .. Enumerable.Range(0, 20).Select(x => $"{14_000 + x}.jpg"),
         "with space+plus%2F/ünï🎉.png",
+        "projects/07/no XML holds \uFFFE.png",
+        "z\uFFFF",
     ];
 
     public async Task InitializeAsync()

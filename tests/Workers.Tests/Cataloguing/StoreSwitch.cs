@@ -1,9 +1,10 @@
 using Pipeline.Workers.Storage;
+using Pipeline.Workers.Tests.Harness;
 
 namespace Pipeline.Workers.Tests.Cataloguing;
 
 /// <summary>The real store, whose listings a test can have refused or unanswered.</summary>
-internal sealed class StoreSwitch(IImageStore store) : IImageStore
+internal sealed class StoreSwitch(IImageStore store) : ForwardingStore(store)
 {
     public const string Down = "down";
 
@@ -25,49 +26,13 @@ internal sealed class StoreSwitch(IImageStore store) : IImageStore
 
     public void Mend() => Fault = null;
 
-    public Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation)
+    public override Task<ObjectPage> ListAfterAsync(string? after, int limit, CancellationToken cancellation)
     {
         var number = Interlocked.Increment(ref _listings);
-        return Fault is null || number <= FaultFrom ? store.ListAfterAsync(after, limit, cancellation)
+        return Fault is null || number <= FaultFrom ? base.ListAfterAsync(after, limit, cancellation)
             : Fault == Unstorable
                 ? Task.FromResult(new ObjectPage([new StoredObject("a\0b", 1, "e", null, DateTimeOffset.UtcNow)], null))
             : Fault == Down ? throw new StorageUnavailableException("the store cannot be reached", new IOException())
             : throw new StorageMisconfiguredException($"the store answered {Fault}");
     }
-
-    public Task<PutOutcome> PutOnceAsync(
-        string key,
-        ReadOnlyMemory<byte> content,
-        string contentType,
-        CancellationToken cancellation
-    ) => store.PutOnceAsync(key, content, contentType, cancellation);
-
-    public Task<StoredObject?> HeadAsync(string key, CancellationToken cancellation) =>
-        store.HeadAsync(key, cancellation);
-
-    public Task<Stream?> OpenReadAsync(string key, CancellationToken cancellation) =>
-        store.OpenReadAsync(key, cancellation);
-
-    public Task DeleteAsync(string key, CancellationToken cancellation) => store.DeleteAsync(key, cancellation);
-
-    public Task<IReadOnlyList<FailedDeletion>> DeleteManyAsync(
-        IReadOnlyCollection<string> keys,
-        CancellationToken cancellation
-    ) => store.DeleteManyAsync(keys, cancellation);
-
-    public Task<ObjectPage> ListAsync(string prefix, string? continuation, CancellationToken cancellation) =>
-        store.ListAsync(prefix, continuation, cancellation);
-
-    public Task<IReadOnlyList<UnfinishedUpload>> ListUnfinishedAsync(
-        UnfinishedUpload? after,
-        CancellationToken cancellation
-    ) => store.ListUnfinishedAsync(after, cancellation);
-
-    public Task AbortAsync(UnfinishedUpload upload, CancellationToken cancellation) =>
-        store.AbortAsync(upload, cancellation);
-
-    public Task<PresignedUrl> PresignGetAsync(string key, TimeSpan lifetime, CancellationToken cancellation) =>
-        store.PresignGetAsync(key, lifetime, cancellation);
-
-    public Task EnsureBucketAsync(CancellationToken cancellation) => store.EnsureBucketAsync(cancellation);
 }

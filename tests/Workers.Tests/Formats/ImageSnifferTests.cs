@@ -22,6 +22,8 @@ public sealed class ImageSnifferTests
             ["webp extended"] = TinyFiles.WebpExtended(),
             ["webp animated"] = TinyFiles.WebpAnimated(3, 2, 5),
             ["avif"] = TinyFiles.Avif(),
+            ["coded avif"] = TinyAvif.File(3, 2, TinyAvif.Unit(3, 2), [TinyAvif.Unit(1, 1)], areMasks: true),
+            ["animated avif"] = TinyAvif.Animation(3, 2, [TinyAvif.Unit(3, 2), TinyAvif.Unit(3, 2)], 1, "pict", "auxv"),
         };
 
     public static TheoryData<string> ValidNames => [.. Valid.Keys];
@@ -80,6 +82,8 @@ public sealed class ImageSnifferTests
         Reason(TinyFiles.Gif(5_000, 5_000, frames: 3)).ShouldContain("3 frames");
         Reason(TinyFiles.Png(5_000, 5_000, frames: 3)).ShouldContain("3 frames");
         Reason(TinyFiles.WebpAnimated(5_000, 5_000, 3)).ShouldContain("3 frames");
+        Facts(TinyFiles.Png(5_000, 5_000, frames: 2));
+        Reason(TinyFiles.Png(5_000, 5_000, frames: 2, isStillApart: true)).ShouldContain("75000000");
         Facts(TinyFiles.Png(10_000, 5_000));
         Reason(TinyFiles.Png(10_000, 5_001)).ShouldContain("50000000");
     }
@@ -94,6 +98,7 @@ public sealed class ImageSnifferTests
         Reason(TinyFiles.WebpLossy(0, 2)).ShouldContain("impossible");
         Reason(TinyFiles.Avif(0, 2)).ShouldContain("impossible");
         Reason(TinyFiles.WebpExtended(innerWidth: 30_000)).ShouldContain("disagree");
+        Reason(TinyFiles.WebpAnimated(3, 2, 5, innerWidth: 16_000)).ShouldContain("disagree");
     }
 
     [Fact]

@@ -7,12 +7,17 @@ namespace Pipeline.Workers.Tests.Formats;
 /// <summary>The smallest files of each format, built byte by byte from the specifications.</summary>
 internal static class TinyFiles
 {
-    public static byte[] Png(int width = 3, int height = 2, int frames = 0) =>
+    /// <param name="width">Pixels.</param>
+    /// <param name="height">Pixels.</param>
+    /// <param name="frames">0 for a still image.</param>
+    /// <param name="isStillApart">The image for who shows no animations is none of the frames.</param>
+    public static byte[] Png(int width = 3, int height = 2, int frames = 0, bool isStillApart = false) =>
         [
             .. PngHeader.Signature,
             .. PngChunk("IHDR", [.. Big32(width), .. Big32(height), 8, 2, 0, 0, 0]),
+            .. isStillApart ? PngChunk("IDAT", [0x78, 0x9C, 1, 2, 3]) : [],
             .. Enumerable.Range(0, frames).SelectMany(_ => PngChunk("fcTL", new byte[26])),
-            .. PngChunk("IDAT", [0x78, 0x9C, 1, 2, 3]),
+            .. isStillApart ? [] : PngChunk("IDAT", [0x78, 0x9C, 1, 2, 3]),
             .. PngChunk("IEND", []),
         ];
 
@@ -65,13 +70,17 @@ internal static class TinyFiles
     public static byte[] WebpExtended(int width = 3, int height = 2, int innerWidth = 3) =>
         Riff([.. ExtendedChunk(width, height), .. LosslessChunk(innerWidth, height)]);
 
-    public static byte[] WebpAnimated(int width, int height, int frames) =>
+    /// <param name="width">Of the canvas.</param>
+    /// <param name="height">Of the canvas, and of each frame.</param>
+    /// <param name="frames">How many there are.</param>
+    /// <param name="innerWidth">Of each frame; that of the canvas where it is null.</param>
+    public static byte[] WebpAnimated(int width, int height, int frames, int? innerWidth = null) =>
         Riff([
             .. ExtendedChunk(width, height),
             .. RiffChunk("ANIM", new byte[6]),
             .. Enumerable
                 .Range(0, frames)
-                .SelectMany(_ => RiffChunk("ANMF", [.. new byte[16], .. LosslessChunk(width, height)])),
+                .SelectMany(_ => RiffChunk("ANMF", [.. new byte[16], .. LosslessChunk(innerWidth ?? width, height)])),
         ]);
 
     private static byte[] Riff(byte[] chunks) => [.. "RIFF"u8, .. Little32(4 + chunks.Length), .. "WEBP"u8, .. chunks];

@@ -126,7 +126,6 @@ public abstract class ImageStoreConformance : IAsyncLifetime
     {
         await Should.ThrowAsync<ArgumentException>(() => _store.PutOnceAsync(key, Bytes, "image/png", default));
         await Should.ThrowAsync<ArgumentException>(() => _store.DeleteAsync(key, default));
-        await Should.ThrowAsync<ArgumentException>(() => _store.DeleteManyAsync([key], default));
     }
 
     [Fact]

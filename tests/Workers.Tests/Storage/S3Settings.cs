@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Pipeline.Workers.Storage;
 
 namespace Pipeline.Workers.Tests.Storage;
@@ -22,7 +23,12 @@ internal static class S3Settings
         new ServiceCollection().AddStorage(configuration).BuildServiceProvider(validateScopes: true);
 
     public static S3ImageStore Store(StorageOptions options) =>
-        new(S3Client.Create(options, options.ServiceUrl), options, TimeProvider.System);
+        new(
+            S3Client.Create(options, options.ServiceUrl),
+            options,
+            TimeProvider.System,
+            NullLogger<S3ImageStore>.Instance
+        );
 
     /// <summary>The test server's settings with some changed, as an operator would get them wrong.</summary>
     public static StorageOptions With(

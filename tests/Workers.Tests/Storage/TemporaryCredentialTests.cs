@@ -1,6 +1,7 @@
 using System.Globalization;
 using Amazon.Runtime;
 using Amazon.S3;
+using Microsoft.Extensions.Logging.Abstractions;
 using Pipeline.Workers.Storage;
 using Pipeline.Workers.Urls;
 using Pipeline.Workers.Urls.Strategies;
@@ -64,7 +65,8 @@ public sealed class TemporaryCredentialTests
         return new S3ImageStore(
             new AmazonS3Client(config),
             new StorageOptions { ServiceUrl = config.ServiceURL, Bucket = "pictures" },
-            TimeProvider.System
+            TimeProvider.System,
+            NullLogger<S3ImageStore>.Instance
         );
     }
 

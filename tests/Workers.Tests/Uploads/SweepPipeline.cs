@@ -4,6 +4,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Pipeline.Contracts.Importing;
 using Pipeline.Workers.Messaging;
+using Pipeline.Workers.Storage;
 using Pipeline.Workers.Tests.Harness;
 using Pipeline.Workers.Uploads;
 
@@ -15,6 +16,9 @@ public class SweepPipeline : SlicePipeline
     public string Bucket { get; } = $"t-{Guid.NewGuid():N}";
 
     public AmazonS3Client S3 => (AmazonS3Client)Worker.Services.GetRequiredService<IAmazonS3>();
+
+    /// <summary>Keys that the store does not let go.</summary>
+    internal ICollection<string> Refused => ((RefusingStore)Store).Refused;
 
     protected virtual string Grace => "00:00:02";
 
@@ -53,6 +57,9 @@ public class SweepPipeline : SlicePipeline
     private protected override void AddSlice(IBusRegistrationConfigurator bus, IConfiguration configuration)
     {
         bus.AddUploads(configuration);
+        bus.AddSingleton<IImageStore>(provider => new RefusingStore(
+            ActivatorUtilities.CreateInstance<S3ImageStore>(provider)
+        ));
         bus.AddSingleton(new WorkQueue("import-image"));
     }
 }

@@ -50,14 +50,67 @@ public sealed class UploadSweeperTests(SweepPipeline pipeline, PatientSweepPipel
     }
 
     [Fact]
+    public async Task One_that_the_store_refuses_to_delete_stops_neither_the_others_nor_the_other_kinds()
+    {
+        var (refused, upload, rendering) = (NewUpload(), NewUpload(), NewRendering());
+        pipeline.Refused.Add(refused);
+        pipeline.Refused.Add("projects/held");
+        await pipeline.S3.InitiateMultipartUploadAsync(pipeline.Bucket, "projects/held");
+        await pipeline.S3.InitiateMultipartUploadAsync(pipeline.Bucket, "projects/later");
+
+        foreach (var key in new[] { refused, upload, rendering })
+            await pipeline.PutAsync(key);
+
+        await Until.TrueAsync(
+            "all others are gone",
+            async () =>
+                !await pipeline.HasAsync(upload)
+                && !await pipeline.HasAsync(rendering)
+                && (await pipeline.Store.ListUnfinishedAsync(null, default)).Uploads.All(x => x.Key == "projects/held")
+        );
+        (await pipeline.HasAsync(refused)).ShouldBeTrue();
+        foreach (var key in new[] { refused, "projects/held" })
+            pipeline.Refused.Remove(key);
+        await Until.TrueAsync(
+            "these are gone as well",
+            async () =>
+                !await pipeline.HasAsync(refused)
+                && (await pipeline.Store.ListUnfinishedAsync(null, default)).Uploads.Count == 0
+        );
+    }
+
+    [Fact]
+    public async Task Queue_that_is_never_empty_keeps_an_upload_until_what_waited_has_been_taken()
+    {
+        var upload = NewUpload();
+        await pipeline.PutAsync(upload);
+        var waiting = new ImportImage(Guid.NewGuid(), Guid.NewGuid(), Guid.NewGuid(), null, null, 0, null, NewUpload());
+        await pipeline.SendAsync(waiting);
+        await Until.TrueAsync("it is old", async () => await IsOlderThanGraceAsync(upload));
+        await pipeline.AskAsync("update pipeline.upload_sweeps set marked_at = null, taken_until = null returning 1");
+        await Until.TrueAsync("what waits is counted", async () => await pipeline.AskAsync(WaitingSql) == "5001");
+
+        await EndImportsAsync(5_000);
+        await pipeline.UntilSweptAsync("uploads/");
+        (await pipeline.HasAsync(upload)).ShouldBeTrue();
+
+        await EndImportsAsync(1);
+        await Until.TrueAsync("it is gone", async () => !await pipeline.HasAsync(upload));
+        await pipeline.PurgeAsync();
+        await pipeline.AskAsync("delete from pipeline.receipts returning 1");
+    }
+
+    [Fact]
     public async Task Multipart_upload_without_an_end_is_aborted()
     {
         var begun = await pipeline.S3.InitiateMultipartUploadAsync(pipeline.Bucket, "projects/half");
-        (await pipeline.Store.ListUnfinishedAsync(null, default)).ShouldContain(x => x.UploadId == begun.UploadId);
+        (await pipeline.Store.ListUnfinishedAsync(null, default)).Uploads.ShouldContain(x =>
+            x.UploadId == begun.UploadId
+        );
 
         await Until.TrueAsync(
             "it is aborted",
-            async () => (await pipeline.Store.ListUnfinishedAsync(null, default)).Count == 0
+            async () => (await pipeline.Store.ListUnfinishedAsync(null, default)).Uploads.Count == 0
         );
     }
 
@@ -74,9 +127,22 @@ public sealed class UploadSweeperTests(SweepPipeline pipeline, PatientSweepPipel
 
         (await patient.HasAsync(upload)).ShouldBeTrue();
         (await patient.HasAsync(rendering)).ShouldBeTrue();
-        var half = (await patient.Store.ListUnfinishedAsync(null, default)).ShouldHaveSingleItem();
+        var half = (await patient.Store.ListUnfinishedAsync(null, default)).Uploads.ShouldHaveSingleItem();
         await patient.Store.AbortAsync(half, default);
     }
+
+    private const string WaitingSql = "select marked_imports from pipeline.upload_sweeps where kind = 'uploads/'";
+
+    private Task<string?> EndImportsAsync(int count) =>
+        pipeline.AskAsync(
+            """
+            insert into pipeline.receipts (command_id, scope, project_id, command, request_hash, outcome, announcements, at)
+            select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'import-image', '\x00', 'applied', '[]',
+                   now() + interval '2 minutes'
+            from generate_series(1, $1) returning 1
+            """,
+            count
+        );
 
     private async Task<bool> IsOlderThanGraceAsync(string key) =>
         (await pipeline.Store.HeadAsync(key, default)) is { } stored
