@@ -107,11 +107,22 @@ internal sealed record Sweep(string Finding, string Sql)
         """
     );
 
+    /// <summary>Looks at some of the open requests, from a place of chance: a look costs the same however many are open.</summary>
     public static readonly Sweep Settled = new(
         "settled",
         $"""
-        with ended as (
+        with start as materialized (select gen_random_uuid() as id),
+        open as materialized (
+            (select command_id, project_id from pipeline.generation_targets
+             where outcome is null and import_command_id > (select id from start)
+             order by import_command_id limit 5 * $1)
+            union all
+            (select command_id, project_id from pipeline.generation_targets
+             where outcome is null and import_command_id <= (select id from start)
+             order by import_command_id limit 5 * $1)),
+        ended as (
             {EndedTargets} and (t.told_at is null or t.told_at <= now() - $2)
+            and (t.command_id, t.project_id) in (select command_id, project_id from open)
             limit $1 for update of t skip locked)
         update pipeline.generation_targets t set told_at = now() from ended e
         where t.command_id = e.command_id and t.project_id = e.project_id

@@ -37,8 +37,10 @@ internal sealed partial class OutboxRelay(
         where id <> all($2) order by id limit $1
         """;
 
+    // Counts up to 10,000: a longer outbox is not counted over and over while it is being emptied.
     private const string MeasureSql = """
-        select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from pipeline.outbox
+        select (select count(*) from (select from pipeline.outbox order by id limit 10000) w),
+               coalesce(extract(epoch from now() - (select created_at from pipeline.outbox order by id limit 1)), 0)::float8
         """;
 
     private long _measuredAt;
