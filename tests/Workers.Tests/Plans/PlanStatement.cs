@@ -72,6 +72,9 @@ internal static partial class PlanStatement
         for (var mask = 0; mask < 1 << optional.Length; mask++)
         {
             var values = types.Select(Value).ToList();
+            // Words that rows have; for another one no index would need to fit.
+            foreach (Match match in Word().Matches(sql))
+                values[Number(match.Groups["n"]) - 1] = match.Groups["column"].Value == "state" ? "'dead'" : "'failed'";
             for (var i = 0; i < optional.Length; i++)
             {
                 if ((mask & (1 << i)) != 0)
@@ -127,6 +130,9 @@ internal static partial class PlanStatement
 
     [GeneratedRegex(@"\{(?<place>[0-9])\}", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Place();
+
+    [GeneratedRegex(@"\b(?<column>state|outcome) = \$(?<n>[0-9]+)", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Word();
 
     [GeneratedRegex(@"\$(?<n>[0-9]+)(::[a-z]+)? is (not )?null", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Optional();

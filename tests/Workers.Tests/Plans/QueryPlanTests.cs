@@ -62,6 +62,8 @@ public sealed partial class QueryPlanTests(PlannedDatabase database, ITestOutput
         ["from status.url_health"] = "counts all images and URLs, for a page that people look at",
         ["from pipeline.reconciliation_findings f left join pipeline.receipts t"] =
             "counts the commands of one repair, the less often the more there are",
+        ["update pipeline.webhook_deliveries set state = 'dead', due_at = null"] =
+            "gives up the backlog of one subscription, once: at most Webhooks__BacklogLimit rows",
         ["from pg_stat_activity"] = "the server's sessions, not rows",
     };
 
@@ -102,12 +104,13 @@ public sealed partial class QueryPlanTests(PlannedDatabase database, ITestOutput
         }
 
         output.WriteLine($"{planned.Count} statements were planned, {excused.Count} of them are allowed more.");
-        faults.ShouldBeEmpty();
         // A part of a statement is seen in the whole one.
-        parts
-            .Where(x => !planned.Any(whole => whole.Contains(x.Text.Text, StringComparison.Ordinal)))
-            .Select(x => $"{x.Text.Site} is not planned: {x.Error}\n    {OneLine(x.Text.Text)}")
-            .ShouldBeEmpty();
+        faults.AddRange(
+            parts
+                .Where(x => !planned.Any(whole => whole.Contains(x.Text.Text, StringComparison.Ordinal)))
+                .Select(x => $"{x.Text.Site} is not planned: {x.Error}\n    {OneLine(x.Text.Text)}")
+        );
+        string.Join('\n', faults).ShouldBeEmpty();
         excused.ShouldBe(Allowed.Keys, ignoreOrder: true);
         planned.Count.ShouldBeGreaterThan(StatementsAtLeast);
     }
