@@ -65,10 +65,14 @@ internal sealed class DeadLetterReads(StatusDatabase database)
     /// <param name="cancellation">Ends the query.</param>
     public Task<List<ActionRow>> ActionsAsync(string? message, int limit, CancellationToken cancellation) =>
         database.ReadAsync(
-            $"{Actions} where $1::text is null or message_id = $1 or successor_id::text = $1 order by begun_at desc, action_id limit $2",
+            $"""
+            {Actions} where $1::text is null or message_id = $1 or successor_id = $2
+            order by begun_at desc, action_id limit $3
+            """,
             Action,
             cancellation,
             message,
+            Guid.TryParse(message, out var successor) ? successor : null,
             limit
         );
 

@@ -18,6 +18,16 @@ internal sealed class ReceiptReads(StatusDatabase database)
         join status.receipts r on r.command_id = k.command_id and r.scope = k.scope
         """;
 
+    private const string NewestSql = $"""
+        {Receipts} where $1::uuid is null and ($2::text is null or r.outcome = $2)
+        order by r.at desc, r.command_id limit $3 offset $4
+        """;
+
+    private const string NewestOfProjectSql = $"""
+        {Receipts} where r.project_id = $1 and ($2::text is null or r.outcome = $2)
+        order by r.at desc, r.command_id limit $3 offset $4
+        """;
+
     public async Task<ReceiptRow?> FindAsync(CommandKey command, CancellationToken cancellation) =>
         (await OfAsync([command], cancellation)).FirstOrDefault();
 
@@ -58,12 +68,9 @@ internal sealed class ReceiptReads(StatusDatabase database)
     ) =>
         database.ReadAsync(
             // Two texts, because "project is null or ..." in one would keep the index from being used.
-            $"""
-            {Receipts} where {(
-                project is null ? "$1::uuid is null" : "r.project_id = $1"
-            )} and ($2::text is null or r.outcome = $2)
-            order by r.at desc, r.command_id limit $3 offset $4
-            """,
+            project is null
+                ? NewestSql
+                : NewestOfProjectSql,
             Read,
             cancellation,
             project,

@@ -34,11 +34,10 @@ internal static class CatalogPages
     // A stretch of the table by its key, so that each statement looks at a bounded number of rows.
     private const string SweepSql = """
         with stretch as (
-            select key from pipeline.catalog_entries where $2::text is null or key > $2 order by key limit $3
+            select key from pipeline.catalog_entries where key > coalesce($2, '') order by key limit $3
         ), swept as (
-            delete from pipeline.catalog_entries e
-            where ($2::text is null or e.key > $2) and e.key <= (select max(key) from stretch)
-                and e.gone_at is null and e.seen_in_rebuild is distinct from $1 and e.changed_at < $4
+            delete from pipeline.catalog_entries e using stretch s
+            where e.key = s.key and e.gone_at is null and e.seen_in_rebuild is distinct from $1 and e.changed_at < $4
             returning e.key
         )
         select (select max(key) from stretch), (select count(*) from stretch), (select count(*) from swept),

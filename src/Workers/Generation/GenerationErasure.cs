@@ -33,6 +33,12 @@ internal static class GenerationErasure
         where t.project_id = $1
         """;
 
+    private const string OfProject = """
+        exists (
+            select from pipeline.generation_storyboards s
+            where s.command_id = t.storyboard_id and s.project_id = t.project_id and s.project_id = $1)
+        """;
+
     private const string WithoutItems = """
         t.project_id = $1
         and not exists (
@@ -45,7 +51,7 @@ internal static class GenerationErasure
         bus.AddSingleton(new ErasureWait("generations that are not removed yet", NotEnded, AskAgain));
         bus.AddSingleton(new ErasureNames($"select distinct t.generation_id {Removed}"));
         bus.AddSingleton(new ErasureCount("generations", $"select count(distinct t.generation_id) {Removed}"));
-        bus.AddSingleton(ErasureRule.Delete("storyboard-requests", "generation_storyboard_items", "t.project_id = $1"));
+        bus.AddSingleton(ErasureRule.Delete("storyboard-requests", "generation_storyboard_items", OfProject));
         bus.AddSingleton(ErasureRule.Delete("storyboards", "generation_storyboards", WithoutItems));
     }
 }

@@ -16,15 +16,26 @@ internal sealed partial class StoryboardSweeper(
 {
     private const int BatchLimit = 50;
 
+    // Some of the open ones, from a place of chance, so that a look costs the same however many are open.
     private const string CompleteSql = """
+        with start as materialized (select (random() * 4294967295 - 2147483648)::integer as hash),
+        open as materialized (
+            (select command_id, project_id from pipeline.generation_storyboards
+             where completed_at is null and uuid_hash(command_id) > (select hash from start)
+             order by uuid_hash(command_id) limit 2 * $1)
+            union all
+            (select command_id, project_id from pipeline.generation_storyboards
+             where completed_at is null and uuid_hash(command_id) <= (select hash from start)
+             order by uuid_hash(command_id) limit 2 * $1))
         update pipeline.generation_storyboards set completed_at = $2
         where (command_id, project_id) in (
-            select s.command_id, s.project_id from pipeline.generation_storyboards s
+            select s.command_id, s.project_id from open o
+            join pipeline.generation_storyboards s on s.command_id = o.command_id and s.project_id = o.project_id
             where s.completed_at is null and not exists (
                 select from pipeline.generation_storyboard_items i
                 where i.storyboard_id = s.command_id and i.project_id = s.project_id and not exists (
                     select from pipeline.receipts r where r.command_id = i.command_id and r.scope = i.project_id))
-            order by s.created_at limit $1 for update skip locked)
+            limit $1 for update of s skip locked)
         returning command_id, project_id
         """;
 

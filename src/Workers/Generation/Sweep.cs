@@ -119,14 +119,25 @@ internal sealed record Sweep(string Finding, string Sql)
         """
     );
 
-    public static readonly Sweep Settled = new("settled", SettledSql(IsOpen));
+    public static readonly Sweep Settled = new("settled", SettledSql("outcome is null", IsOpen));
 
-    public static readonly Sweep Replayed = new("replayed", SettledSql(IsReplayed));
+    public static readonly Sweep Replayed = new("replayed", SettledSql("outcome = 'failed'", IsReplayed));
 
-    private static string SettledSql(string which) =>
+    /// <summary>Looks at some of the requests, from a place of chance: a look costs the same however many there are.</summary>
+    private static string SettledSql(string some, string which) =>
         $"""
-            with ended as (
+            with start as materialized (select gen_random_uuid() as id),
+            sample as materialized (
+                (select command_id, project_id from pipeline.generation_targets
+                 where {some} and import_command_id > (select id from start)
+                 order by import_command_id limit 5 * $1)
+                union all
+                (select command_id, project_id from pipeline.generation_targets
+                 where {some} and import_command_id <= (select id from start)
+                 order by import_command_id limit 5 * $1)),
+            ended as (
                 {Ends} and {which} and (t.told_at is null or t.told_at <= now() - $2)
+                and (t.command_id, t.project_id) in (select command_id, project_id from sample)
                 limit $1 for update of t skip locked)
             update pipeline.generation_targets t set told_at = now() from ended e
             where t.command_id = e.command_id and t.project_id = e.project_id

@@ -20,8 +20,10 @@ internal static class OutboxRows
         {Columns} where ($1::bigint is null or id = $1) and ($2::text is null or exchange = $2) order by id limit 1
         """;
 
+    // Counts up to 10,000: a longer outbox is not counted over and over while it is being emptied.
     private const string MeasureSql = """
-        select count(*), coalesce(extract(epoch from now() - min(created_at)), 0)::float8 from pipeline.outbox
+        select (select count(*) from (select from pipeline.outbox order by id limit 10000) w),
+               coalesce(extract(epoch from now() - (select created_at from pipeline.outbox order by id limit 1)), 0)::float8
         """;
 
     /// <param name="connection">The leader's.</param>

@@ -25,20 +25,31 @@ internal sealed class KnownKeys(NpgsqlDataSource source)
         order by known limit $3
         """;
 
-    // Claimed is what is on its way into a picture, or out of the bucket.
+    // Claimed is what is on its way into a picture, or out of the bucket. Its deletion is looked up by each id, not with
+    // "exists", for which PostgreSQL may read all open deletions first.
     private const string KeysSql = """
         select k.key, p.id, p.project_id, p.byte_length, p.sha256,
                p.object_seen and p.deleted_at is null and p.updated_at < $2, e.size, e.etag, e.changed_at < $2,
                (select count(*) from pipeline.image_urls u
                 where u.image_id = p.id and u.version = p.version and p.placed and u.expires_at > now()),
                exists (select from pipeline.image_replacements r where r.object_key = k.key)
-               or exists (
-                   select from pipeline.deletions d
+               or (select true from pipeline.deletions d
                    where d.current_state in ('Tombstoned', 'Purging', 'Verifying', 'Invalidating')
-                       and (d.object_key = k.key or d.image_id::text = split_part(k.key, '/', 3)
-                           or d.kind = 'project' and d.project_id::text = split_part(k.key, '/', 2)))
+                       and d.object_key = k.key limit 1) is true
+               or (select true from pipeline.deletions d
+                   where d.current_state in ('Tombstoned', 'Purging', 'Verifying', 'Invalidating')
+                       and d.image_id = k.image_id limit 1) is true
+               or (select true from pipeline.deletions d
+                   where d.current_state in ('Tombstoned', 'Purging', 'Verifying', 'Invalidating')
+                       and d.kind = 'project' and d.project_id = k.project_id limit 1) is true
                or exists (select from pipeline.held_objects h where h.key = k.key)
-        from unnest($1) as k(key)
+        from (
+            select key,
+                   case when split_part(key, '/', 2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                        then split_part(key, '/', 2)::uuid end as project_id,
+                   case when split_part(key, '/', 3) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                        then split_part(key, '/', 3)::uuid end as image_id
+            from unnest($1) as key) k
         left join pipeline.images p on p.object_key collate "C" = k.key collate "C" and p.purge_started_at is null
         left join pipeline.catalog_entries e on e.key = k.key and e.gone_at is null
         """;

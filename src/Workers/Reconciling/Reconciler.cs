@@ -132,7 +132,7 @@ internal sealed partial class Reconciler(
 
         var (open, failed, all) = await repairs.CountAsync(found, stopping);
         if (open > 0 && Clock.GetUtcNow() - run.StartedAt < SettleWithin)
-            return new Pause($"{open} of {all} commands have no receipt yet.", SettlePause);
+            return new Pause($"{open} of {all} commands have no receipt yet.", SettlePause * (1 + (all / 2_000)));
         if (open > 0)
             throw new UnsettledRepairException(open, all, SettleWithin);
         await EndAsync(run, $"{all} commands, {failed} of them failed.", stopping);

@@ -27,10 +27,16 @@ internal sealed class ReconciliationLedger(NpgsqlDataSource source, ReconcilingO
         """;
 
     private const string FindSql = """
-        insert into pipeline.reconciliation_findings
-            (reconciliation_id, number, kind, key, project_id, image_id, detail)
-        select $1, $2 + n, kind, key, project_id, image_id, detail
-        from unnest($3, $4, $5, $6, $7) with ordinality as f(kind, key, project_id, image_id, detail, n)
+        with found as (
+            insert into pipeline.reconciliation_findings
+                (reconciliation_id, number, kind, key, project_id, image_id, detail)
+            select $1, $2 + n, kind, key, project_id, image_id, detail
+            from unnest($3, $4, $5, $6, $7) with ordinality as f(kind, key, project_id, image_id, detail, n)
+            returning kind)
+        update pipeline.reconciliations r set kinds = r.kinds || (
+            select jsonb_object_agg(c.kind, c.count + coalesce((r.kinds ->> c.kind)::bigint, 0))
+            from (select kind, count(*) as count from found group by kind) c)
+        where r.id = $1
         """;
 
     private const string EndSql = """

@@ -52,7 +52,7 @@ internal static class ReconcilingSlice
     private static void AddRetention(IBusRegistrationConfigurator bus, TimeSpan keep)
     {
         const string Ended = """
-            exists (select from pipeline.reconciliations r where r.id = t.reconciliation_id and r.ended_at < $1)
+            t.reconciliation_id = any(array(select r.id from pipeline.reconciliations r where r.ended_at < $1))
             """;
         const string Alone = """
             t.ended_at < $1

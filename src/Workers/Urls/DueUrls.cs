@@ -47,10 +47,13 @@ internal sealed class DueUrls(NpgsqlDataSource source, UrlChains chains)
         where i.project_id = $1 and i.deleted_at is null and i.placed and i.id > $2 order by i.id limit $3
         """;
 
+    // Both are counted up to 10,000, so that a look at a long backlog costs no more than one at a short one.
     private const string BacklogSql = """
-        select (select count(*) from pipeline.image_urls where degraded),
-               count(*), coalesce(extract(epoch from now() - min(due_at)), 0)::bigint
-        from pipeline.url_signings where due_at <= now()
+        select (select count(*) from (select from pipeline.image_urls where degraded limit 10000) d),
+               (select count(*) from (
+                   select from pipeline.url_signings where due_at <= now() order by due_at limit 10000) w),
+               coalesce(extract(epoch from now() - (
+                   select due_at from pipeline.url_signings where due_at <= now() order by due_at limit 1)), 0)::bigint
         """;
 
     private const string PruneSql = "delete from pipeline.url_steps where hour < now() - interval '30 days'";

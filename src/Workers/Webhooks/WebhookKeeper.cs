@@ -19,8 +19,10 @@ internal sealed partial class WebhookKeeper(
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(30);
 
     private const string OverfullSql = """
-        select subscription_id from pipeline.webhook_deliveries where state = 'pending'
-        group by subscription_id having count(*) > $1
+        select s.id from pipeline.webhook_subscriptions s
+        where (select count(*) from (
+                   select from pipeline.webhook_deliveries d
+                   where d.subscription_id = s.id and d.state = 'pending' order by d.id limit $1 + 1) w) > $1
         """;
 
     private const string ForgetSql = """
