@@ -112,7 +112,7 @@ public sealed class CommandScopeTests : Stack
                     command.Body.ToJsonString(),
                     $"{command.CommandId}",
                     contract.Name,
-                    headers: new() { [WireNames.SenderHeader] = victim.UserId }
+                    headers: new(StringComparer.Ordinal) { [WireNames.SenderHeader] = victim.UserId }
                 );
             }
         }
