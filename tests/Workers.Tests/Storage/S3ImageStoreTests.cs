@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Xml;
+using Amazon.S3;
 using Amazon.S3.Model;
 using Pipeline.Workers.Storage;
 using Shouldly;
@@ -189,7 +191,7 @@ public sealed class S3ImageStoreTests : ImageStoreConformance
         await store.EnsureBucketAsync(default);
         string[] keys = ["a+b c", "bad\uFFFE.png", "low\u0001", "\uFFFF"];
         foreach (var key in keys)
-            await s3.InitiateMultipartUploadAsync(settings.Bucket, key);
+            await BeginAsync(s3, settings.Bucket, key);
 
         var page = await store.ListUnfinishedAsync(null, default);
         page.Uploads.Select(x => x.Key).ShouldBe(keys, ignoreOrder: true);
@@ -286,6 +288,18 @@ public sealed class S3ImageStoreTests : ImageStoreConformance
 
         failure.Message.ShouldContain("list what comes after 'k'");
         server.Requests.ShouldBe(3);
+    }
+
+    private static async Task BeginAsync(AmazonS3Client s3, string bucket, string key)
+    {
+        try
+        {
+            await s3.InitiateMultipartUploadAsync(bucket, key);
+        }
+        catch (XmlException)
+        {
+            // It has begun. The answer repeats the key, which XML cannot hold.
+        }
     }
 
     private static string Listing(string fields, params string[] entries) =>
