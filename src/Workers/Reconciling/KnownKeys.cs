@@ -25,8 +25,8 @@ internal sealed class KnownKeys(NpgsqlDataSource source)
         order by known limit $3
         """;
 
-    // Claimed is what is on its way into a picture, or out of the bucket. Its deletion is looked up by each id, not with
-    // "exists", for which PostgreSQL may read all open deletions first.
+    // Claimed is what is on its way into a picture, or out of the bucket. Its deletion is looked up by each id, not
+    // with "exists", for which PostgreSQL may read all open deletions first.
     private const string KeysSql = """
         select k.key, p.id, p.project_id, p.byte_length, p.sha256,
                p.object_seen and p.deleted_at is null and p.updated_at < $2, e.size, e.etag, e.changed_at < $2,

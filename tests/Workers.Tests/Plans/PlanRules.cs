@@ -9,7 +9,7 @@ namespace Pipeline.Workers.Tests.Plans;
 /// <param name="predicates">Of partial indexes, by name.</param>
 internal sealed class PlanRules(IReadOnlyCollection<string> small, IReadOnlyDictionary<string, string> predicates)
 {
-    /// <summary>Rows that a statement may read without a limit: those of one project, image or request, or a batch.</summary>
+    /// <summary>Rows that a statement may read without a limit: of one project, image or request, or a batch.</summary>
     public const int RowLimit = PlannedDatabase.Rows / 100;
 
     // In the planner's units. A scan of the smallest of the tables costs more; so does an index whose first column the

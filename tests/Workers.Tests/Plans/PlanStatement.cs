@@ -8,7 +8,8 @@ namespace Pipeline.Workers.Tests.Plans;
 /// <summary>One statement of the product, as the server plans it.</summary>
 internal static partial class PlanStatement
 {
-    // A server of 15 has no generic_plan; from the sixth execution on it takes the plan that it holds for the cheaper one.
+    // PostgreSQL 15 has no "explain (generic_plan)"; from the sixth execution on it takes the plan that it thinks the
+    // cheaper one.
     private const int Executions = 6;
 
     // Of rows, in limits and arrays.

@@ -12,9 +12,9 @@ namespace Pipeline.Workers.Tests.Plans;
 internal sealed record SqlText(string Site, string Text);
 
 /// <summary>
-/// The SQL that an assembly can send, read from its compiled code: each string that a method loads is there, whatever it
-/// is called and wherever it is. The compiler has put constants together already; what is put together at run time is
-/// read from the objects that hold it.
+/// The SQL that an assembly can send, read from its compiled code: each string that a method loads is there, whatever
+/// it is called and wherever it is. The compiler has put constants together already; what is put together at run time
+/// is read from the objects that hold it.
 /// </summary>
 internal static partial class ProductSql
 {
@@ -51,7 +51,7 @@ internal static partial class ProductSql
             .OfType<object>()
             .Where(x => x is not IEnumerable);
 
-    /// <summary>Methods that make a query of an expression, such as <c>Where(x => ...)</c>, which EF Core writes as SQL.</summary>
+    /// <summary>Methods that make a query of an expression, which EF Core writes as SQL.</summary>
     public static IEnumerable<MethodBase> WithQueries(Assembly assembly) =>
         Methods(assembly).Where(x => CompiledCode.Loaded(x).OfType<MethodInfo>().Any(TakesExpression));
 
