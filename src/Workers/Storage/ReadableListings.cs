@@ -20,6 +20,9 @@ internal sealed partial class ReadableListings : DelegatingHandler
     private const string Asked = "encoding-type=url";
     private const string Encoded = "<EncodingType>url</EncodingType>";
 
+    // Here Ceph 16.2 encodes and does not say so. A key that became another one does no harm beside its upload's id.
+    private const string Uploads = "<ListMultipartUploadsResult";
+
     protected override async Task<HttpResponseMessage> SendAsync(
         HttpRequestMessage request,
         CancellationToken cancellationToken
@@ -34,7 +37,10 @@ internal sealed partial class ReadableListings : DelegatingHandler
 
         await answer.Content.LoadIntoBufferAsync(SizeLimit, cancellationToken);
         var text = await answer.Content.ReadAsStringAsync(cancellationToken);
-        if (text.Contains(Encoded, StringComparison.Ordinal) && Illegal().IsMatch(text))
+        if (
+            (text.Contains(Encoded, StringComparison.Ordinal) || text.Contains(Uploads, StringComparison.Ordinal))
+            && Illegal().IsMatch(text)
+        )
             answer.Content = new StringContent(
                 Illegal().Replace(text, "\uFFFD"),
                 Encoding.UTF8,

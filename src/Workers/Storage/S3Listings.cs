@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Amazon.S3;
 using Amazon.S3.Model;
 
@@ -7,7 +8,8 @@ namespace Pipeline.Workers.Storage;
 /// <summary>Reads the bucket's listings, whatever its keys are made of.</summary>
 /// <remarks>
 /// S3 takes keys that XML 1.0 cannot hold, such as one with U+FFFE. So the store is asked to encode them
-/// ("ListObjectsV2", <c>encoding-type</c>), and where its answer says that it did they are decoded here: AWSSDK leaves that to its caller.
+/// (<c>encoding-type</c> of "ListObjectsV2"), and where its answer says that it did they are decoded here: AWSSDK leaves
+/// that to its caller.
 /// A page goes on behind the last key and not at the store's token, which is encoded by some and not by others.
 /// </remarks>
 internal sealed partial class S3Listings(IAmazonS3 s3, StorageOptions options, TimeProvider clock, ILogger logger)
@@ -67,7 +69,7 @@ internal sealed partial class S3Listings(IAmazonS3 s3, StorageOptions options, T
         UnfinishedUpload[] uploads =
         [
             .. (page.MultipartUploads ?? []).Select(x => new UnfinishedUpload(
-                Decoded(x.Key, page.EncodingType),
+                Decoded(x.Key, page.EncodingType ?? (IsEncoded().IsMatch(x.Key) ? EncodingType.Url : null)),
                 x.UploadId,
                 S3Answers.Utc(x.Initiated)
             )),
@@ -134,6 +136,11 @@ internal sealed partial class S3Listings(IAmazonS3 s3, StorageOptions options, T
             }
         }
     }
+
+    // Ceph 16.2 encodes the keys of uploads and does not say so. One that is taken for encoded and is not cannot be
+    // aborted: its id belongs to another key.
+    [GeneratedRegex(@"\A([A-Za-z0-9._~/-]|%[0-9A-F]{2})*\z", RegexOptions.ExplicitCapture, 5_000)]
+    private static partial Regex IsEncoded();
 
     [LoggerMessage(
         Level = LogLevel.Warning,
