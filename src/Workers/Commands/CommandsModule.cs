@@ -17,14 +17,6 @@ internal static class CommandsModule
                 and n.outcome in ('applied', 'unchanged') and n.place > t.place))
         """;
 
-    // A failure that is not on record any more is nobody's to replay; a hold that has ended goes sooner.
-    private const string OldHolds = """
-        t.held_at < $1
-        or t.held_at < now() - interval '1 day' and exists (
-            select from pipeline.receipts r
-            where r.command_id = t.command_id and r.scope = t.project_id and r.outcome <> 'failed')
-        """;
-
     // A receipt stays, so that its command has no effect a second time; what it quotes goes.
     private static void AddErasure(IBusRegistrationConfigurator bus)
     {
@@ -50,7 +42,8 @@ internal static class CommandsModule
         var keep = RetentionRule.Read(configuration, "Receipts", days: 90);
         bus.AddSingleton(new RetentionRule("receipts", OldReceipts, keep));
         bus.AddSingleton(new RetentionRule("receipt_conflicts", "t.at < $1", keep));
-        bus.AddSingleton(new RetentionRule("object_holds", OldHolds, keep));
+        // A failure that is not on record any more is nobody's to replay.
+        bus.AddSingleton(new RetentionRule("object_holds", "t.held_at < $1", keep));
         AddErasure(bus);
         bus.AddSingleton<CommandRunner>();
         bus.AddSingleton<CommandContents>();

@@ -1,5 +1,4 @@
 using Npgsql;
-using NpgsqlTypes;
 using Pipeline.Wire;
 
 namespace Pipeline.Workers.Messaging;
@@ -16,9 +15,9 @@ internal static class OutboxRows
     // later before the next one is. A batch that began behind the one before would send the later one first.
     private const string ReadSql = $"{Columns} where id <> all($2) and exchange <> all($3) order by id limit $1";
 
-    private const string HeldSql = $"""
-        {Columns} where ($1::bigint is null or id = $1) and ($2::text is null or exchange = $2) order by id limit 1
-        """;
+    private const string HeldRowSql = $"{Columns} where id = $1";
+
+    private const string HeldExchangeSql = $"{Columns} where exchange = $1 order by id limit 1";
 
     // Counts up to 10,000: a longer outbox is not counted over and over while it is being emptied.
     private const string MeasureSql = """
@@ -53,9 +52,8 @@ internal static class OutboxRows
         CancellationToken cancellation
     )
     {
-        await using var command = new NpgsqlCommand(HeldSql, connection);
-        command.Parameters.AddWithValue(NpgsqlDbType.Bigint, (object?)hold.Id ?? DBNull.Value);
-        command.Parameters.AddWithValue(NpgsqlDbType.Text, (object?)hold.Exchange ?? DBNull.Value);
+        await using var command = new NpgsqlCommand(hold.Id is null ? HeldExchangeSql : HeldRowSql, connection);
+        command.Parameters.AddWithValue(hold.Id is { } id ? id : hold.Exchange!);
         return await ReadAsync(command, cancellation);
     }
 

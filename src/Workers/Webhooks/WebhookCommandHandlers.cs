@@ -28,10 +28,13 @@ internal sealed class SubscribeWebhookHandler(WebhookBindings bindings, Subscrip
     {
         if (WebhookRules.Refuse(command) is { } rule)
             return runner.RefuseAsync(request, rule, cancellation);
-        // Bound before it is subscribed, so that from its receipt on no event is missed. Nobody takes it back meanwhile.
+        // Bound before it is subscribed, so that from its receipt on no event is missed. Nobody takes it back while the
+        // lock is held.
         return bindings.HoldAsync(
             async () =>
             {
+                if (await runner.RecallAsync(request, cancellation))
+                    return;
                 await bindings.AddAsync(command.Events ?? [], command.ProjectId, cancellation);
                 await runner.RunAsync(
                     request,

@@ -18,19 +18,20 @@ internal sealed partial class PlanTypes
             + "boolean[], boolean[], bigint[], bigint[], timestamptz, bigint[]",
         [("Replacement.Write", 13)] =
             "uuid, integer, text, text, text, bigint, integer, integer, boolean, boolean, bigint, timestamptz, bigint",
+        [("DeletionQueue.Add", 9)] = "uuid, text, uuid, uuid, text, uuid, timestamptz, timestamptz, boolean",
         [("ReceiptStore.Write", 14)] =
             "uuid[], uuid[], text[], bytea[], text[], text[], bigint[], integer[], text[], timestamptz[], boolean, "
             + "bigint[], uuid[], uuid[]",
         [("DeliveryLedger.StoreAsync", 5)] = "uuid, text, uuid, bytea, timestamptz",
         [("DeliveryTurns.EndAsync", 7)] = "bigint, integer, text, timestamptz, timestamptz, integer, text",
-        [("WebhookBindings.AddAsync", 2)] = "text[], text",
+        [("WebhookBindings.BindAsync", 2)] = "text[], text[]",
         [("UrlClaims.TakeAsync", 6)] = "uuid[], bigint, uuid, interval, boolean, uuid",
         [("UrlLedger.WriteSigningsAsync", 9)] =
             "uuid, uuid[], boolean[], boolean[], text[], timestamptz[], uuid, timestamptz, text[]",
-        [("ReconciliationRequests.BeginAsync", 10)] =
+        [("ReconcileHandler.BeginAsync", 10)] =
             "uuid, text, text, uuid, bytea, integer, interval, timestamptz, boolean, uuid",
         [("Outbox.AppendAsync", 5)] = "text[], text[], uuid[], bytea[], boolean[]",
-        [("GenerateStoryboardConsumer.RecordAsync", 6)] = "uuid, uuid, uuid[], text[], integer[], timestamptz",
+        [("GenerateStoryboardHandler.RecordAsync", 6)] = "uuid, uuid, uuid[], text[], integer[], timestamptz",
         [("ReleaseGeneratedConsumer.Consume", 2)] = "uuid, uuid",
         [("DeletingSlice.AddErasure", 1)] = "uuid",
         [("RecordDeadLetterActionsConsumer.BeginAsync", 12)] =
@@ -45,6 +46,7 @@ internal sealed partial class PlanTypes
         ["p"] = "uuid",
         ["c"] = "uuid",
         ["position"] = "integer",
+        ["target_id"] = "uuid",
     };
 
     public static async Task<PlanTypes> ReadAsync(NpgsqlConnection connection)

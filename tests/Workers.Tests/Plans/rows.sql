@@ -47,6 +47,9 @@ select pg_temp.id('command', n), pg_temp.project(n),
        case when n % 20 = 0 then 'failed' else 'applied' end, 0, '[]', pg_temp.at(n), pg_temp.project(n),
        case when n % 4 = 1 then pg_temp.id('command', n - 1) end
 from generate_series(1, :rows) as n;
+insert into pipeline.object_holds (key, command_id, project_id, image_id, held_at)
+select pg_temp.key(n), pg_temp.id('command', n), pg_temp.project(n), pg_temp.id('image', n), pg_temp.at(n)
+from generate_series(1, :rows) as n;
 insert into pipeline.receipt_conflicts (command_id, scope, request_hash, project_id, command, body, at)
 select pg_temp.id('command', n), pg_temp.project(n), '\x01', pg_temp.project(n), 'save-image', '{}', pg_temp.at(n)
 from generate_series(1, :rows) as n;

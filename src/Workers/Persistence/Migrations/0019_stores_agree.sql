@@ -11,8 +11,7 @@ create table pipeline.object_holds (
     constraint pk_object_holds primary key (key, command_id, project_id)
 );
 
-create index ix_object_holds_at on pipeline.object_holds using brin (held_at)
-    with (pages_per_range = 32, autosummarize = on);
+create index ix_object_holds_at on pipeline.object_holds (held_at);
 
 insert into pipeline.object_holds (key, command_id, project_id, image_id, held_at)
 select key, held_by, split_part(key, '/', 2)::uuid, split_part(key, '/', 3)::uuid, now()
