@@ -42,7 +42,7 @@ internal sealed class KnownKeys(NpgsqlDataSource source)
                or (select true from pipeline.deletions d
                    where d.current_state in ('Tombstoned', 'Purging', 'Verifying', 'Invalidating')
                        and d.kind = 'project' and d.project_id = k.project_id limit 1) is true
-               or exists (select from pipeline.held_objects h where h.key = k.key)
+               or (select true from pipeline.held_objects h where h.key = k.key limit 1) is true
         from (
             select key,
                    case when split_part(key, '/', 2) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
