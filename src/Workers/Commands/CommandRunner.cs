@@ -50,11 +50,12 @@ internal sealed partial class CommandRunner(NpgsqlDataSource source, TimeProvide
                 continue;
             await transaction.CommitAsync(cancellation);
             if (decision is not null)
-                Ended(request.Command, request.CommandId, decision.Outcome, decision.Reason);
+                Ended(request.Command, request.CommandId, decision.Outcome);
             return new CommandRun(earlier, decision);
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Information, Message = "{Command} {CommandId}: {Outcome} {Reason}")]
-    private partial void Ended(string command, Guid commandId, string outcome, string? reason);
+    // Not the reason: it may quote the command, and what a log has is not erased with its project.
+    [LoggerMessage(Level = LogLevel.Information, Message = "{Command} {CommandId}: {Outcome}")]
+    private partial void Ended(string command, Guid commandId, string outcome);
 }

@@ -49,11 +49,12 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
         During(
             Purging,
             SendAgain(desk, PurgeSteps.Purge),
+            // Tries are counted on until the store says that nothing is left: one that takes a deletion and keeps the
+            // object, or a writer that puts it again and again, ends in Failed and not in a circle.
             When(StepDone, IsCurrent)
-                .Then(desk.Succeed)
                 .IfElse(
                     x => x.Message.HasMore,
-                    more => more.ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)),
+                    more => more.Then(desk.Succeed).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)),
                     done => done.ThenAsync(x => desk.SendAsync(x, PurgeSteps.Verify)).TransitionTo(Verifying)
                 ),
             When(StepFailed, IsCurrent)

@@ -19,6 +19,7 @@ internal sealed partial class PlanTypes
         [("Replacement.Write", 13)] =
             "uuid, integer, text, text, text, bigint, integer, integer, boolean, boolean, bigint, timestamptz, bigint",
         [("AdvisoryLock.TakeAsync", 1)] = "text",
+        [("AdvisoryLock.TakeAsync", 3)] = "text, integer, integer",
         [("DeletionQueue.Add", 9)] = "uuid, text, uuid, uuid, text, uuid, timestamptz, timestamptz, boolean",
         [("ReceiptStore.Write", 14)] =
             "uuid[], uuid[], text[], bytea[], text[], text[], bigint[], integer[], text[], timestamptz[], boolean, "

@@ -66,6 +66,8 @@ public sealed partial class QueryPlanTests(PlannedDatabase database, ITestOutput
             "counts the commands of one repair, the less often the more there are",
         ["update pipeline.webhook_deliveries set state = 'dead', due_at = null"] =
             "gives up the backlog of one subscription, once: at most Webhooks__BacklogLimit rows",
+        ["from pipeline.held_objects h where h.key = k.key"] =
+            "a dozen look-ups by an index for each key of a batch, of which the planner assumes ten",
         ["from pg_stat_activity"] = "the server's sessions, not rows",
     };
 
