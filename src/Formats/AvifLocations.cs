@@ -9,6 +9,9 @@ internal static class AvifLocations
     // An item is one temporal unit, of a handful of units; a file's are looked at together.
     private const int ObuLimit = 100_000;
 
+    // Real files have a few; a hostile one could name billions, at no cost in bytes.
+    private const int LocationLimit = 100_000;
+
     /// <summary>Fills in <see cref="AvifItem.CodedPixels"/>.</summary>
     /// <returns>False where the bytes of a coded item cannot be found, or say no size.</returns>
     public static bool TryFindSizes(ReadOnlySpan<byte> file, ReadOnlySpan<byte> meta, Dictionary<uint, AvifItem> items)
@@ -25,17 +28,22 @@ internal static class AvifLocations
         var (offsetSize, lengthSize, baseSize) = (sizes >> 4, sizes & 0xF, baseAndIndex >> 4);
         var indexSize = version == 0 ? 0 : baseAndIndex & 0xF;
         var idSize = version < 2 ? 2 : 4;
-        var left = ObuLimit;
+        var inside = Box.Find(meta, "idat"u8);
+        var (left, locationsLeft) = (ObuLimit, LocationLimit);
         for (var count = fields.Take(idSize); count > 0 && !fields.IsBeyondEnd; count--)
         {
             var item = items.GetValueOrDefault((uint)fields.Take(idSize));
             // 0: offsets are the file's, 1: those of the box idat.
-            var data = version == 0 || (fields.Take(2) & 0xF) == 0 ? file : Box.Find(meta, "idat"u8);
+            var data = version == 0 || (fields.Take(2) & 0xF) == 0 ? file : inside;
             fields.Take(2); // the reference of the data
+            if (--locationsLeft < 0)
+                return false;
             var start = fields.Take(baseSize);
             var sequence = new Av1Sequence(left);
             for (var extents = fields.Take(2); extents > 0 && !fields.IsBeyondEnd; extents--)
             {
+                if (--locationsLeft < 0)
+                    return false;
                 fields.Take(indexSize);
                 var (offset, length) = (start + fields.Take(offsetSize), fields.Take(lengthSize));
                 if (item?.IsCoded != true)

@@ -33,6 +33,7 @@ internal static class CommandsModule
             )
         );
         bus.AddSingleton(ErasureRule.Delete("receipt-conflicts", "receipt_conflicts", "t.project_id = $1"));
+        bus.AddSingleton(ErasureRule.Delete("object-holds", "object_holds", "t.project_id = $1"));
     }
 
     /// <summary>Adds what every slice with commands needs, and the queue of dead letters' copies.</summary>

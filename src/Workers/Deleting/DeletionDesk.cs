@@ -50,11 +50,20 @@ internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metr
 
     public void Succeed(BehaviorContext<DeletionSaga, PurgeStepDone> context) => Forgive(context);
 
+    /// <summary>The store has taken the deletions. Refusals are forgotten once it says that nothing is left.</summary>
+    public void GoOn(BehaviorContext<DeletionSaga, PurgeStepDone> context)
+    {
+        var refusals = context.Saga.Refusals;
+        Forgive(context);
+        context.Saga.Refusals = refusals;
+    }
+
     /// <summary>Tries are counted anew.</summary>
     public void Forgive<T>(BehaviorContext<DeletionSaga, T> context)
         where T : class
     {
         context.Saga.Failures = 0;
+        context.Saga.Refusals = 0;
         context.Saga.FailingSince = null;
         context.Saga.FailureReason = null;
         context.Saga.UpdatedAt = clock.GetUtcNow();
@@ -64,6 +73,8 @@ internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metr
     {
         var (saga, failed) = (context.Saga, context.Message);
         saga.Failures++;
+        if (failed.Kind != PurgeFailureKinds.Outage)
+            saga.Refusals++;
         saga.FailingSince ??= clock.GetUtcNow();
         saga.FailureReason = failed.Reason;
         saga.UpdatedAt = clock.GetUtcNow();
@@ -74,7 +85,7 @@ internal sealed class DeletionDesk(DeletionOptions options, DeletionMetrics metr
     public bool MayTryAgain(BehaviorContext<DeletionSaga, PurgeStepFailed> context) =>
         context.Message.Kind == PurgeFailureKinds.Outage
             ? clock.GetUtcNow() - context.Saga.FailingSince < options.OutageLimit
-            : context.Saga.Failures < options.AttemptLimit;
+            : context.Saga.Refusals < options.AttemptLimit;
 
     /// <summary>Exponential with full jitter, so that those who failed together do not come back together.</summary>
     public void BackOff(BehaviorContext<DeletionSaga, PurgeStepFailed> context)

@@ -40,6 +40,9 @@ internal sealed class DeletionSaga : SagaStateMachineInstance, IProjectSaga
     /// <summary>Since the last step that succeeded.</summary>
     public int Failures { get; set; }
 
+    /// <summary>Those of <see cref="Failures"/> that were refusals, since the store last said that nothing is left.</summary>
+    public int Refusals { get; set; }
+
     public DateTimeOffset? FailingSince { get; set; }
 
     public string? FailureReason { get; set; }
@@ -73,6 +76,7 @@ internal sealed class DeletionSagaConfiguration : IEntityTypeConfiguration<Delet
         saga.Property(x => x.CommandId).HasColumnName("command_id");
         saga.Property(x => x.Attempt).HasColumnName("attempt");
         saga.Property(x => x.Failures).HasColumnName("failures");
+        saga.Property(x => x.Refusals).HasColumnName("refusals");
         saga.Property(x => x.FailingSince).HasColumnName("failing_since");
         saga.Property(x => x.FailureReason).HasColumnName("failure_reason");
         saga.Property(x => x.DueAt).HasColumnName("due_at");

@@ -49,13 +49,16 @@ internal sealed class DeletionStateMachine : MassTransitStateMachine<DeletionSag
         During(
             Purging,
             SendAgain(desk, PurgeSteps.Purge),
-            // Tries are counted on until the store says that nothing is left: one that takes a deletion and keeps the
-            // object, or a writer that puts it again and again, ends in Failed and not in a circle.
+            // Refusals are counted on until the store says that nothing is left: where it takes a deletion and keeps
+            // the object, or somebody puts it again and again, the end is Failed and not a circle.
             When(StepDone, IsCurrent)
                 .IfElse(
                     x => x.Message.HasMore,
                     more => more.Then(desk.Succeed).ThenAsync(x => desk.SendAsync(x, PurgeSteps.Purge)),
-                    done => done.ThenAsync(x => desk.SendAsync(x, PurgeSteps.Verify)).TransitionTo(Verifying)
+                    done =>
+                        done.Then(desk.GoOn)
+                            .ThenAsync(x => desk.SendAsync(x, PurgeSteps.Verify))
+                            .TransitionTo(Verifying)
                 ),
             When(StepFailed, IsCurrent)
                 .Then(desk.RememberFailure)

@@ -66,6 +66,12 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
             and not exists (select from pipeline.purged_objects where key = $2)
         """;
 
+    // The same bytes were shown again and replaced since: their URLs work until that later time.
+    private const string LaterSql = """
+        select max(due_at) from pipeline.deletions
+        where object_key = $1 and current_state = 'Tombstoned' and correlation_id <> $2 and due_at > $3
+        """;
+
     private const string HeldSql = "select exists (select from pipeline.held_objects where key = $1)";
 
     private const string ObjectSql = """
@@ -115,6 +121,8 @@ internal sealed record PurgeBeginning(PurgeBeginning.Kinds Kind, DateTimeOffset?
         await ObjectCatalog.LockAsync(db.Connection(), imageId, cancellation);
         if (await AskAsync(db, NamedSql, cancellation, imageId, key) is true)
             return new PurgeBeginning(Kinds.TakenBack, HeldUntil: null);
+        if (await AskAsync(db, LaterSql, cancellation, key, saga.CorrelationId, now) is DateTime later)
+            return new PurgeBeginning(Kinds.Held, new DateTimeOffset(later));
         if (await AskAsync(db, HeldSql, cancellation, key) is true)
             return new PurgeBeginning(Kinds.Held, now + HoldPause(now - saga.CreatedAt));
 

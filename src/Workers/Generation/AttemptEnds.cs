@@ -48,6 +48,15 @@ internal static class AttemptEnds
         CancellationToken cancellation
     )
     {
+        // Waits for a claim that is being committed, which the deletion would not see; later ones wait for this.
+        await db.Database.ExecuteSqlAsync(
+            $"""
+            insert into pipeline.generation_leases
+                (generation_id, attempt, epoch, worker_id, lease_until, lease_length)
+            values ({generationId}, {attempt}, 0, {Guid.Empty}, now(), '0') on conflict (generation_id) do nothing
+            """,
+            cancellation
+        );
         await db.Database.ExecuteSqlAsync(
             $"delete from pipeline.generation_leases where generation_id = {generationId}",
             cancellation

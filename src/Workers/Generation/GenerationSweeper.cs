@@ -38,7 +38,7 @@ internal sealed partial class GenerationSweeper(
         {
             await SweepAllAsync(stopping);
         }
-        catch
+        catch (Exception e) when (Transience.IsOutage(e))
         {
             _healthy.Broken();
             throw;
@@ -132,6 +132,7 @@ internal sealed partial class GenerationSweeper(
         await Outbox.AppendAsync(connection, transaction, found, stopping);
         await transaction.CommitAsync(stopping);
         metrics.Swept(sweep.Finding, found.Count);
+        _healthy.Seen(); // A round of many statements is no gap.
     }
 
     private static WireMessage ToSaga<T>(T message) =>

@@ -31,7 +31,7 @@ internal sealed partial class ImportImageHandler(
     {
         var earlier = await ImportLedger.RecallAsync(runner, command, request, cancellation);
         if (earlier == EarlierRun.None)
-            await ledger.RecordAsync(runner, request, await DecideAsync(command, cancellation), cancellation);
+            earlier = await ledger.RecordAsync(runner, request, await DecideAsync(command, cancellation), cancellation);
 
         // A failed one is kept for its replay, and one of another command is not ours to delete.
         if (earlier is EarlierRun.None or EarlierRun.Decided && ObjectKeys.IsUpload(command.UploadKey))

@@ -52,13 +52,16 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
             },
             cancellation
         );
-        return run.Earlier switch
+        return Of(run, request);
+    }
+
+    private static EarlierRun Of(CommandRun run, CommandRequest request) =>
+        run.Earlier switch
         {
             null => EarlierRun.None,
             { Outcome: not Outcomes.Failed } earlier when request.IsOf(earlier) => EarlierRun.Decided,
             _ => EarlierRun.Refused,
         };
-    }
 
     /// <summary>Keys for the bytes: those of the copies, one after the other, that were never purged.</summary>
     public async IAsyncEnumerable<string> FreshKeysAsync(
@@ -84,8 +87,9 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
     }
 
     /// <summary>Commits the receipt with everything that belongs to it.</summary>
+    /// <returns>What another delivery has made of the command meanwhile, which may have failed it.</returns>
     /// <exception cref="SourceUnavailableException">The object's purge has begun meanwhile: import under the next key.</exception>
-    public async Task RecordAsync(
+    public async Task<EarlierRun> RecordAsync(
         CommandRunner runner,
         CommandRequest request,
         ImportDecision decision,
@@ -110,6 +114,7 @@ internal sealed class ImportLedger(NpgsqlDataSource source, ImportMetrics metric
         );
         if (run.Decision is not null)
             metrics.Ended(decision.Outcome);
+        return Of(run, request);
     }
 
     private static async Task HoldAsync(CommandWork work, ImportDecision decision, StoredObject stored)

@@ -11,7 +11,8 @@ internal static class ObjectHolds
     /// <summary>Keeps a hold: the key, the command, its project, its image, the time.</summary>
     public const string KeepSql = """
         insert into pipeline.object_holds (key, command_id, project_id, image_id, held_at)
-        values ($1, $2, $3, $4, $5) on conflict do nothing
+        values ($1, $2, $3, $4, $5)
+        on conflict (key, command_id, project_id) do update set held_at = excluded.held_at
         """;
 
     /// <summary>Keeps a hold in the open transaction.</summary>

@@ -28,6 +28,8 @@ internal sealed class ReconcileHandler(StorageOptions storage, ReconcilingOption
     // A reconciliation goes by its command's id, so no two senders' can have the same.
     private const string IsOthersSql = "select 1 from pipeline.reconciliations where id = $1 and scope <> $2";
 
+    private const string IsOwnSql = "select 1 from pipeline.reconciliations where id = $1";
+
     private const string RepairableSql = """
         select case
             when r.repair_of is not null then 'is a repair itself'
@@ -89,8 +91,15 @@ internal sealed class ReconcileHandler(StorageOptions storage, ReconcilingOption
             return "commandId: is that of another sender's reconciliation.";
 
         await using var open = work.Statement(OpenSql, storage.Bucket);
-        return await open.ExecuteScalarAsync(work.Cancellation) is Guid other && other != request.CommandId
-            ? $"Reconciliation {other} of this bucket runs; ask again when it has ended."
+        if (await open.ExecuteScalarAsync(work.Cancellation) is Guid running)
+            return running != request.CommandId
+                ? $"Reconciliation {running} of this bucket runs; ask again when it has ended."
+                : null;
+
+        // The one that ran has ended at this very moment: trying again begins this one.
+        await using var own = work.Statement(IsOwnSql, request.CommandId);
+        return await own.ExecuteScalarAsync(work.Cancellation) is null
+            ? throw new ReceiptRaceException(request.CommandId)
             : null;
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Web;
 using Amazon.Runtime;
 using Amazon.Runtime.Credentials;
 using Amazon.S3;
@@ -32,9 +34,23 @@ internal sealed class S3Presigner(IAmazonS3 s3, StorageOptions options, TimeProv
         };
         var url = new Uri(await s3.GetPreSignedURLAsync(request));
         // Where the SDK falls back to the older signature it says nothing, and the URL works in some regions only.
-        return url.Query.Contains(SignatureVersion4, StringComparison.Ordinal)
-            ? new PresignedUrl(url, expiresAt)
-            : throw new StorageMisconfiguredException("The SDK did not sign with Signature Version 4.");
+        if (!url.Query.Contains(SignatureVersion4, StringComparison.Ordinal))
+            throw new StorageMisconfiguredException("The SDK did not sign with Signature Version 4.");
+        var signedUntil = EndOf(url);
+        return new PresignedUrl(url, signedUntil < expiresAt ? signedUntil : expiresAt);
+    }
+
+    /// <summary>The end that the store reads out of the URL. The SDK rounds, by up to a second.</summary>
+    private static DateTimeOffset EndOf(Uri url)
+    {
+        var query = HttpUtility.ParseQueryString(url.Query);
+        var signedAt = DateTimeOffset.ParseExact(
+            query["X-Amz-Date"]!,
+            "yyyyMMdd'T'HHmmss'Z'",
+            CultureInfo.InvariantCulture,
+            DateTimeStyles.AssumeUniversal
+        );
+        return signedAt.AddSeconds(long.Parse(query["X-Amz-Expires"]!, CultureInfo.InvariantCulture));
     }
 
     /// <summary>When the credentials end, and every URL signed with them; null if never.</summary>

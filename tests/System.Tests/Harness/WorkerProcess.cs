@@ -37,7 +37,17 @@ public sealed partial class WorkerProcess : IAsyncDisposable
                 .Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]
         ) * 1024;
 
-    public bool HasExited => _process.HasExited;
+    /// <summary>Whether it has ended, with all that it has printed read.</summary>
+    public bool HasExited
+    {
+        get
+        {
+            if (!_process.HasExited)
+                return false;
+            _process.WaitForExit();
+            return true;
+        }
+    }
 
     public int ExitCode => _process.ExitCode;
 

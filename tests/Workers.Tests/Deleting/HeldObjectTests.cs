@@ -52,6 +52,36 @@ public sealed class HeldObjectTests(LaneBench lane) : IClassFixture<LaneBench>
     }
 
     [Fact]
+    public async Task Bytes_that_were_shown_twice_go_with_the_later_of_their_deletions()
+    {
+        var picture = NewPicture.Any();
+        await lane.PlantAsync(picture.Key("a"), picture.Key("b"));
+        await lane.ApplyAsync(picture.Save("a"));
+        await lane.ApplyAsync(picture.Replace("b"));
+        var first = await DeletionAsync(picture, "a");
+        await lane.ApplyAsync(picture.Replace("a"));
+        await lane.ApplyAsync(picture.Replace("b"));
+        var second = Guid.Parse(
+            await lane.AskAsync(
+                "select correlation_id from pipeline.deletions where object_key = $1 and correlation_id <> $2",
+                picture.Key("a"),
+                first
+            )
+        );
+        var later = DateTimeOffset.UtcNow.AddDays(4);
+        await lane.Database.ExecuteAsync(
+            "update pipeline.deletions set due_at = $1 where correlation_id = $2",
+            later,
+            second
+        );
+
+        var early = await BeginPurgeAsync(picture, "a", first, later.AddDays(-1));
+        early.Kind.ShouldBe(PurgeBeginning.Kinds.Held);
+        early.HeldUntil!.Value.ShouldBe(later, TimeSpan.FromMilliseconds(1));
+        (await BeginPurgeAsync(picture, "a", second, later)).Kind.ShouldBe(PurgeBeginning.Kinds.Begun);
+    }
+
+    [Fact]
     public async Task Object_of_a_failed_save_is_no_orphan()
     {
         var picture = NewPicture.Any();
@@ -79,17 +109,30 @@ public sealed class HeldObjectTests(LaneBench lane) : IClassFixture<LaneBench>
 
     private async Task<PurgeBeginning.Kinds> BeginPurgeAsync(NewPicture picture, string bytes)
     {
+        var deletion = await DeletionAsync(picture, bytes);
+        return (await BeginPurgeAsync(picture, bytes, deletion, DateTimeOffset.UtcNow.AddDays(3))).Kind;
+    }
+
+    private async Task<Guid> DeletionAsync(NewPicture picture, string bytes) =>
+        Guid.Parse(
+            await lane.AskAsync(
+                "select correlation_id from pipeline.deletions where object_key = $1 and kind = 'object'",
+                picture.Key(bytes)
+            )
+        );
+
+    private async Task<PurgeBeginning> BeginPurgeAsync(
+        NewPicture picture,
+        string bytes,
+        Guid deletionId,
+        DateTimeOffset now
+    )
+    {
         await using var db = lane.Database.NewContext();
         await using var transaction = await db.Database.BeginTransactionAsync();
-        var now = DateTimeOffset.UtcNow.AddDays(3);
         var deletion = new DeletionSaga
         {
-            CorrelationId = Guid.Parse(
-                await lane.AskAsync(
-                    "select correlation_id from pipeline.deletions where object_key = $1 and kind = 'object'",
-                    picture.Key(bytes)
-                )
-            ),
+            CorrelationId = deletionId,
             Kind = DeletionSaga.Object,
             ProjectId = picture.ProjectId,
             ImageId = picture.ImageId,
@@ -98,7 +141,7 @@ public sealed class HeldObjectTests(LaneBench lane) : IClassFixture<LaneBench>
         };
         var beginning = await PurgeBeginning.OfAsync(db, deletion, now, default);
         await transaction.CommitAsync();
-        return beginning.Kind;
+        return beginning;
     }
 
     private async Task<bool> IsClaimedAsync(NewPicture picture) =>

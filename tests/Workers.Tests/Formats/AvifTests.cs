@@ -85,6 +85,24 @@ public sealed class AvifTests
         Reason(TinyAvif.Animation(1, 1, [frame], 1_100, "pict")).ShouldContain("damaged");
     }
 
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void Extents_that_take_no_bytes_are_counted(int items, bool isTaken)
+    {
+        // Version 2, no field for offsets and lengths. The item that is shown is the box idat; each of the others has
+        // 65,535 extents in ten bytes.
+        byte[] locations = [2, 0, 0, 0, 0, 0, 0, 0, 0, (byte)(items + 1), 0, 0, 0, 1, 0, 1, 0, 0, 0, 1];
+        foreach (var _ in Enumerable.Range(0, items))
+            locations = [.. locations, 0, 0, 1, 0, 0, 0, 0, 0, 0xFF, 0xFF];
+        var file = TinyAvif.File(10, 10, TinyAvif.Unit(10, 10), locations: locations);
+
+        if (isTaken)
+            Facts(file).Decoded.ShouldBe(100);
+        else
+            Reason(file).ShouldContain("damaged");
+    }
+
     private static ImageFacts Facts(ReadOnlySpan<byte> file)
     {
         var verdict = ImageSniffer.Inspect(file, Limits);

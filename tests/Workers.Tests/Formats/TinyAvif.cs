@@ -57,6 +57,7 @@ internal static class TinyAvif
     /// <param name="shown">The bytes of the item; null for a grid.</param>
     /// <param name="others">The bytes of further items, which the container calls one pixel large.</param>
     /// <param name="areMasks">They are alpha.</param>
+    /// <param name="locations">An <c>iloc</c> box in place of the right one, and an <c>idat</c> box with the shown item.</param>
     /// <param name="behind">Bytes behind those of the items.</param>
     /// <param name="moov">A <c>moov</c> box, made of the offset of those bytes.</param>
     public static byte[] File(
@@ -65,6 +66,7 @@ internal static class TinyAvif
         byte[]? shown,
         byte[][]? others = null,
         bool areMasks = false,
+        byte[]? locations = null,
         byte[]? behind = null,
         Func<int, byte[]>? moov = null
     )
@@ -92,21 +94,24 @@ internal static class TinyAvif
         [
             .. new byte[4],
             .. TinyFiles.IsoBox("pitm", [0, 0, 0, 0, 0, 1]),
+            .. locations is null ? [] : TinyFiles.IsoBox("idat", items[0]),
             .. TinyFiles.IsoBox(
                 "iloc",
-                [
-                    0,
-                    0,
-                    0,
-                    0,
-                    0x44,
-                    0,
-                    0,
-                    (byte)items.Length,
-                    .. items.SelectMany(
-                        (x, i) => (byte[])[0, (byte)(i + 1), 0, 0, 0, 1, .. Big32(offsets[i]), .. Big32(x.Length)]
-                    ),
-                ]
+                locations
+                    ??
+                    [
+                        0,
+                        0,
+                        0,
+                        0,
+                        0x44,
+                        0,
+                        0,
+                        (byte)items.Length,
+                        .. items.SelectMany(
+                            (x, i) => (byte[])[0, (byte)(i + 1), 0, 0, 0, 1, .. Big32(offsets[i]), .. Big32(x.Length)]
+                        ),
+                    ]
             ),
             .. TinyFiles.IsoBox(
                 "iprp",

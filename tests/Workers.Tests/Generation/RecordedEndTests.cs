@@ -190,6 +190,31 @@ public sealed class RecordedEndTests(GenerationPipeline pipeline) : IClassFixtur
         (await pipeline.SentAsync<RenderImage>(id)).ShouldBe(1);
     }
 
+    [Fact]
+    public async Task Claim_that_is_being_committed_while_the_request_is_cancelled_is_lost()
+    {
+        var (request, id) = await BeginAsync();
+        await using (var claim = await BeginTransactionAsync())
+        {
+            await ExecuteAsync(
+                claim,
+                """
+                insert into pipeline.generation_leases
+                    (generation_id, attempt, epoch, worker_id, lease_until, lease_length)
+                values ($1, 1, 1, $1, now() + interval '1 hour', interval '1 hour')
+                """,
+                id
+            );
+            await pipeline.SendAsync(new CancelGeneration(Guid.NewGuid(), request.ProjectId, id, null));
+            await Until.TrueAsync("the saga waits for the worker", BlockedAsync);
+            await claim.CommitAsync();
+        }
+
+        await pipeline.UntilAsync(id, "Cancelled", 1);
+        const string Leases = "select count(*) from pipeline.generation_leases where generation_id = $1";
+        (await pipeline.AskAsync(Leases, id)).ShouldBe("0"); // Its worker finds that at the next renewal, and stops.
+    }
+
     private static RenderSucceeded Succeeded(Guid id) => new(id, 1, $"generated/{id}/1.png");
 
     private async Task<(GenerateImage Request, Guid Id)> BeginAsync(DateTimeOffset? deadline = null)

@@ -11,6 +11,7 @@ create table pipeline.object_holds (
     constraint pk_object_holds primary key (key, command_id, project_id)
 );
 
+create index ix_object_holds_project on pipeline.object_holds (project_id);
 create index ix_object_holds_at on pipeline.object_holds (held_at);
 
 insert into pipeline.object_holds (key, command_id, project_id, image_id, held_at)
@@ -42,6 +43,9 @@ select key, size, etag, content_type, last_modified, first_seen, seen_in_rebuild
 from pipeline.catalog_entries where gone_at is null;
 create trigger remember_deletions instead of delete on pipeline.catalog_objects
     for each row execute function pipeline.remember_deletion();
+
+-- Outages are waited out and refusals are counted, also over a step that succeeded in between.
+alter table pipeline.deletions add column refusals integer not null default 0;
 
 -- Open deletions of one object: another one of the same key waits for the later time.
 create index ix_deletions_object on pipeline.deletions (object_key) where current_state = 'Tombstoned';
